@@ -10,7 +10,7 @@ any other body is parsed, and what it can't encode is encoded, by the standard l
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, Never
 
@@ -53,21 +53,35 @@ def write(value: Any) -> bytes:
             pass
         else:
             return written
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _PLAIN.encode(value).encode()
 
 
 def write_canonical(value: Any) -> bytes:
     """Encode plain JSON with sorted keys: equal values give equal bytes in every environment.
 
-    The standard library does it, because orjson writes some numbers differently. Raises what
-    `write` does.
+    They are those of the standard library. Raises what `write` does.
     """
+    if orjson is not None:
+        try:
+            written: bytes = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            pass  # as above
+        else:
+            # orjson writes 1e-05 as 0.00001, and 1e+16 as 1e16. A text may look like that too.
+            if b"0.0000" not in written and b"0e" not in written.translate(_DIGITS_AS_ZERO):
+                return written
     return _CANONICAL.encode(value).encode()
 
 
-_CANONICAL = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
+_SETTINGS: Mapping[str, Any] = {
+    "ensure_ascii": False,
+    "allow_nan": False,
+    "separators": (",", ":"),
+}
+# `json.dumps` would make one for each value.
+_PLAIN = json.JSONEncoder(**_SETTINGS)
+_CANONICAL = json.JSONEncoder(**_SETTINGS, sort_keys=True)
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 
 _WHITE_SPACE = b" \t\r\n"

@@ -6,8 +6,10 @@ objects that are built once per server.
 
 import logging
 from collections.abc import AsyncIterable
+from functools import lru_cache
 from typing import Any
 
+import h11
 import httpcore
 
 from clickpost_async._http import tls
@@ -28,14 +30,13 @@ _log = logging.getLogger("httpcore.http11")
 class HTTPCoreConnection:
     """One of httpcore's HTTP/1.1 connections."""
 
-    __slots__ = ("_connection", "_headers", "_json_headers", "_origin", "_path", "backend")
+    __slots__ = ("_authority", "_connection", "_origin", "_path", "backend")
 
     def __init__(self, base: BaseURL) -> None:
         scheme, host = base.scheme.encode("ascii"), base.host.encode("ascii")
         self._origin = httpcore.Origin(scheme, host, base.port)
         self._path = base.path
-        self._headers = _raw({"Host": base.authority, **HEADERS})
-        self._json_headers = _raw({"Host": base.authority, **JSON_HEADERS})
+        self._authority = base.authority
         self.backend = TrackingBackend()
         self._connection = httpcore.AsyncHTTPConnection(
             origin=self._origin,
@@ -49,6 +50,7 @@ class HTTPCoreConnection:
         """Send a request and read its response."""
         self.backend.watch(progress, request.signature)
         response = await self._connection.handle_async_request(self._request(request))
+        self._drop_locks()
         reader.begin(response.status, response.headers)
         stream = response.stream
         assert isinstance(stream, AsyncIterable)  # noqa: S101 - typed for both worlds
@@ -56,11 +58,17 @@ class HTTPCoreConnection:
             reader.feed(chunk)
         await response.aclose()
 
+    def _drop_locks(self) -> None:
+        """Replace httpcore's locks; if it has renamed them, requests only take longer."""
+        connection: Any = self._connection
+        connection._request_lock = _UNLOCKED  # noqa: SLF001
+        http11 = getattr(connection, "_connection", None)
+        if http11 is not None:
+            http11._state_lock = _UNLOCKED  # noqa: SLF001
+
     def _request(self, request: HTTPRequest) -> httpcore.Request:
         body = request.body
-        headers = self._headers
-        if body is not None:
-            headers = [*self._json_headers, (b"Content-Length", b"%d" % len(body))]
+        headers = _headers(self._authority, None if body is None else len(body))
         connect, write, read = request.limits
         extensions: dict[str, Any] = {
             "timeout": {"connect": connect, "write": write, "read": read, "pool": connect}
@@ -93,8 +101,29 @@ class HTTPCoreConnection:
         self.backend.abandon()
 
 
-def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+class _Unlocked:
+    """In place of httpcore's locks: a request owns its connection, so nothing contends for them.
+
+    Each request takes three, and each of them an iteration of the event loop.
+    """
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+_UNLOCKED: Any = _Unlocked()
+
+
+@lru_cache(maxsize=1024)
+def _headers(authority: str, length: int | None) -> Any:
+    """Return the headers of a request with a body of that length; h11 validates them only here."""
+    headers = {"Host": authority, **HEADERS}
+    if length is not None:
+        headers |= {**JSON_HEADERS, "Content-Length": str(length)}
+    return h11.Request(method="POST", target="/", headers=list(headers.items())).headers
 
 
 async def _trace_without_payload(_: str, info: dict[str, Any]) -> None:

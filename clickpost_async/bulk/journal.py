@@ -152,6 +152,9 @@ class Journal:
 
     async def sending(self, key: Key) -> None:
         """Wait until it is durable that the order is about to be sent."""
+        if self._writer is None:
+            # It is gone with the run, within which orders of one reference number take turns.
+            return
         self._last_sending = loop_time()
         await self._put(partial(self._store.mark_sending, key))
 

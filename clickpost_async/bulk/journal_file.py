@@ -62,7 +62,7 @@ class JournalFile(JournalStore):
             except BaseException:
                 os.close(self._lock)
                 raise
-        super().__init__(database, run=int(_read_setting(database, "run")), has_payloads=True)
+        super().__init__(database, run=int(_read_setting(database, "run")), is_durable=True)
 
     def _lock_file(self) -> int:
         """Open and lock the file that also counts the commits, so that a lost log is noticed."""

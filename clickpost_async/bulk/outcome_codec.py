@@ -5,13 +5,12 @@ from typing import Any
 
 from clickpost_async import errors
 from clickpost_async._codec.converter import structure_response, unstructure
+from clickpost_async._codec.json import write as write_json
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.errors import ClickPostError, NoReplyError
 from clickpost_async.errors import Outcome as Evidence
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
-# `json.dumps` would make one for each outcome.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FACTS = ("endpoint", "status", "http_status", "reference_number")
 
 
@@ -27,7 +26,7 @@ def write(outcome: OrderOutcome) -> bytes:
             written |= {"reasons": outcome.reasons} | write_error(outcome.error)
         case Unknown() | Pending():
             written |= write_error(outcome.error)
-    return _ENCODER.encode(written).encode()
+    return write_json(written)
 
 
 def read(kind: str, written: bytes, **context: Any) -> OrderOutcome:

@@ -60,12 +60,18 @@ class OrderCreator(Protocol):
     """Creates orders in other processes, such as a `Fleet`."""
 
     async def create(
-        self, order: Any, *, in_doubt: bool = False, polls: bool = True
+        self,
+        order: Any,
+        *,
+        payload: bytes | None = None,
+        in_doubt: bool = False,
+        polls: bool = True,
     ) -> CreatedOrder:
         """Create an order; raises what `orders.create` does.
 
         Args:
             order: the order.
+            payload: its JSON.
             in_doubt: whether it may have been sent before, so that it is looked up first.
             polls: whether an order that ClickPost has only recorded is polled.
 
@@ -229,7 +235,10 @@ class JournaledCreator:
         if self._creator is not None:
             await self._journal.sending(order.key)
             return await self._creator.create(
-                order.payload.order, in_doubt=scheduled.in_doubt, polls=False
+                order.payload.order,
+                payload=order.payload.payload,
+                in_doubt=scheduled.in_doubt,
+                polls=False,
             )
         return await order.payload.create(self._clients[order.key[0], scheduled.in_doubt])
 

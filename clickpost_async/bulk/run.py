@@ -10,9 +10,9 @@ from typing import Any, Literal, Self
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import evolve
 
+from clickpost_async._concurrency.hand_over import EndedError, HandOver
 from clickpost_async._util.arguments import check_number, got
 from clickpost_async.bulk.decisions import Action, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
@@ -85,8 +85,7 @@ class Run:
         self._schedule = Schedule(scheduled_orders(() if orders is None else orders))
         self._stack = AsyncExitStack()
         self._group: TaskGroup
-        self._done: MemoryObjectSendStream[OrderOutcome]
-        self._outcomes: MemoryObjectReceiveStream[OrderOutcome]
+        self._outcomes: HandOver[OrderOutcome] = HandOver()
 
     @property
     def waiting(self) -> int:
@@ -102,8 +101,6 @@ class Run:
             self._group = anyio.create_task_group()
             await self._group.__aenter__()
             self._stack = stack.pop_all()
-        # No buffer: a consumer that is slow slows the run down, not fills the memory.
-        self._done, self._outcomes = anyio.create_memory_object_stream[OrderOutcome]()
         if self.report.stopped:
             self._schedule.end()
         for task in (self._schedule.read, self._calls.cancel_when_set, self._watch, self._work):
@@ -127,7 +124,7 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         self._group.cancel_scope.cancel()
-        self._outcomes.close()
+        self._outcomes.end()
         try:
             # Not given the body's error, which would come out wrapped in a group.
             await self._group.__aexit__(None, None, None)
@@ -161,11 +158,8 @@ class Run:
 
     async def __anext__(self) -> OrderOutcome:
         try:
-            try:
-                outcome = self._outcomes.receive_nowait()
-            except anyio.WouldBlock:
-                outcome = await self._outcomes.receive()
-        except anyio.EndOfStream:
+            outcome = await self._outcomes.take()
+        except EndedError:
             error = self._failure or self._schedule.input_error
             if error is not None:
                 raise error from None
@@ -181,13 +175,15 @@ class Run:
         await self._monitor.watch(partial(self._halt, grace=_GRACE))
 
     async def _work(self) -> None:
-        async with self._done:
+        try:
             async with anyio.create_task_group() as workers:
                 for _ in range(self._max_concurrency):
                     workers.start_soon(self._worker, workers.cancel_scope)
             has_read_all = self._orders is not None and self._schedule.is_exhausted
             if has_read_all and self._failure is None:
                 self.report.missing = await self._recorder.count_unseen()
+        finally:
+            self._outcomes.end()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
@@ -195,17 +191,10 @@ class Run:
                 outcome = await self._process(scheduled)
                 if outcome is not None:
                     self._schedule.finish(scheduled)
-                    await self._hand_over(outcome)
+                    await self._outcomes.put(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
-
-    async def _hand_over(self, outcome: OrderOutcome) -> None:
-        try:
-            # Costs no checkpoint where the consumer waits already.
-            self._done.send_nowait(outcome)
-        except anyio.WouldBlock:
-            await self._done.send(outcome)
 
     async def _process(self, scheduled: ScheduledOrder) -> OrderOutcome | None:
         """Return an order's outcome, or `None` if it is scheduled again."""

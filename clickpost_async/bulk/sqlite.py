@@ -58,14 +58,17 @@ class Admission:
 
 
 class JournalStore:
-    """The orders of one database; `run` is the number of the current run."""
+    """The orders of one database; `run` is the number of the current run.
+
+    One that is `is_durable` outlives the run: it stores payloads, and what is about to be sent.
+    """
 
     def __init__(
-        self, database: sqlite3.Connection, *, run: int = 1, has_payloads: bool = False
+        self, database: sqlite3.Connection, *, run: int = 1, is_durable: bool = False
     ) -> None:
         self._database = database
         self._run = run
-        self._has_payloads = has_payloads
+        self._is_durable = is_durable
 
     @classmethod
     def private(cls) -> "JournalStore":
@@ -141,7 +144,7 @@ class JournalStore:
                 entry.row,
                 state.value,
                 entry.digest or _INVALID,
-                entry.payload if self._has_payloads else None,
+                entry.payload if self._is_durable else None,
                 now.wall,
                 now.clock,
                 now.boot,
@@ -164,8 +167,8 @@ class JournalStore:
         columns: dict[str, object] = {"state": state.value, "outcome": outcome}
         if state in FINAL:
             columns["payload"] = None
-        if state is not JournalState.UNKNOWN:
-            # What stays unknown has been so since it was last sent.
+        if not (state is JournalState.UNKNOWN and self._is_durable):
+            # What stays unknown has been so since it was last sent, if that was recorded.
             now = Timestamp.now()
             columns |= {"since": now.wall, "clock": now.clock, "boot": now.boot}
         changes = ", ".join(f"{name} = ?" for name in columns)

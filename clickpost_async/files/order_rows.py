@@ -12,6 +12,8 @@ from clickpost_async.files.columns import COLUMNS, ITEMS, Market
 WHOLE_ROW = "(whole row)"
 
 _ITEM_PATH = re.compile(rf"{re.escape(ITEMS)}\[(\d+)\](.*)", re.DOTALL).fullmatch
+# `json.dumps` would make one for each order.
+_ENCODER = json.JSONEncoder(sort_keys=True, default=str)
 _ELSEWHERE = {"additional": "shipment_details", "shipment_details": "additional"}
 
 
@@ -92,7 +94,7 @@ class OrderRow:
     @property
     def digest(self) -> int:
         """Return a hash of the contents of the order."""
-        return hash(json.dumps(self.order, sort_keys=True, default=str))
+        return hash(_ENCODER.encode(self.order))
 
     def locate(self, path: str, message: str) -> RowProblem:
         """Return the problem with the row and column of the value at a path of the order.

@@ -14,6 +14,7 @@ from clickpost_async._core.retry import Resend
 from clickpost_async.bulk.records import Key
 from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.client import ClickPost
+from clickpost_async.errors import NoReplyError
 from clickpost_async.fleet import messages
 from clickpost_async.fleet.ledger import Ledger, OpenLedger
 from clickpost_async.fleet.redis_calls import (
@@ -42,7 +43,7 @@ Feed = Callable[[list[str], dict[str, Any]], Awaitable[object]]
 # At most so many orders are one message: a worker takes all of them, or none.
 MESSAGE_SIZE = 20
 # Seconds to wait for replies, and between two reads, so that more of them come in one.
-_COLLECT, _LINGER = 1.0, 0.1
+_COLLECT, _LINGER = 1.0, 0.2
 _BEGINNING = "0-0"
 # An order without a reply for so many seconds is queued again if its message is gone.
 _MAX_SILENCE = 600.0
@@ -80,6 +81,10 @@ class Fleet:
         self._generation = generation
         self._queued: dict[int, _QueuedOrder] = {}
         self._tickets = itertools.count(1)
+        # The last entry of the stream that was read.
+        self._last_read = _BEGINNING
+        # No order is late before.
+        self._late_at = 0.0
         retry = client.retry
         terms = OrderTerms(
             settle_delay=retry.settle_delay,
@@ -96,7 +101,7 @@ class Fleet:
 
     def _batcher(self, terms: OrderTerms) -> Batcher[_QueuedOrder, None]:
         backoff = RedisBackoff("a fleet's queue")
-        return Batcher(lambda orders: self._put(orders, terms), backoff, size=MESSAGE_SIZE)
+        return Batcher(lambda orders: self._put(orders, terms), backoff)
 
     @classmethod
     @asynccontextmanager
@@ -124,11 +129,13 @@ class Fleet:
                 await cancel_and_wait(collecting)
                 for batcher in fleet._enqueue.values():
                     await batcher.aclose()
+                fleet._fail_queued()
 
     async def create(
         self,
         order: IndiaOrder | WorldOrder | Mapping[str, Any],
         *,
+        payload: bytes | None = None,
         in_doubt: bool = False,
         polls: bool = True,
     ) -> CreatedOrder:
@@ -136,6 +143,7 @@ class Fleet:
 
         Args:
             order: the order.
+            payload: its JSON, if it was encoded before.
             in_doubt: whether it may have been sent before: then it is looked up, unless the ledger
                 has its result.
             polls: whether the worker polls an order that ClickPost has only recorded.
@@ -144,72 +152,91 @@ class Fleet:
             The order that ClickPost created.
 
         Raises:
+            NoReplyError: also when the fleet is closed before there is a reply; the order stays in
+                the queue.
             ClickPostError: as `orders.create`.
 
         """
-        payload = PreparedPayload(order)
+        prepared = PreparedPayload(order, payload)
         loop = asyncio.get_running_loop()
         queued = _QueuedOrder(
             ticket=next(self._tickets),
-            key=payload.key,
-            order=payload.payload.decode(),
+            key=prepared.key,
+            order=prepared.payload.decode(),
             polls=polls,
             reply=loop.create_future(),
             since=loop.time(),
             is_registered=in_doubt,
         )
         self._queued[queued.ticket] = queued
+        enqueued = self._enqueue[polls].put(queued)
         try:
-            await self._enqueue[polls](queued)
             return messages.read(await queued.reply)
         finally:
+            enqueued.cancel()
             del self._queued[queued.ticket]
 
+    def _fail_queued(self) -> None:
+        """Raise an error from every call that has no reply yet."""
+        for queued in self._queued.values():
+            if not queued.reply.done():
+                _, reference_number = queued.key
+                message = "the fleet was closed before a worker had replied"
+                queued.reply.set_exception(NoReplyError(message, reference_number=reference_number))
+
     async def _put(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> list[None]:
-        """Queue orders as one message."""
-        waiting = [queued for queued in orders if not queued.reply.done()]
-        if new := [queued for queued in waiting if not queued.is_registered]:
-            await self._ledger.register(queued.key for queued in new)
-            for queued in new:
-                queued.is_registered = True
-        if waiting:
-            terms = evolve(terms, tickets=[queued.ticket for queued in waiting])
-            message = await self._feed([queued.order for queued in waiting], attrs.asdict(terms))
+        """Queue orders, in as many messages as they need."""
+        # A call that failed may have queued some of them.
+        waiting = [each for each in orders if not (each.is_enqueued or each.reply.done())]
+        try:
+            if new := [queued for queued in waiting if not queued.is_registered]:
+                await self._ledger.register(queued.key for queued in new)
+                for queued in new:
+                    queued.is_registered = True
+            for first in range(0, len(waiting), MESSAGE_SIZE):
+                await self._put_message(waiting[first : first + MESSAGE_SIZE], terms)
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each task that waits for a reply raises it
             for queued in waiting:
-                queued.message, queued.is_enqueued = message, True
+                if not (queued.is_enqueued or queued.reply.done()):
+                    queued.reply.set_exception(error)
         return [None] * len(orders)
+
+    async def _put_message(self, orders: Sequence[_QueuedOrder], terms: OrderTerms) -> None:
+        terms = evolve(terms, tickets=[queued.ticket for queued in orders])
+        message = await self._feed([queued.order for queued in orders], attrs.asdict(terms))
+        for queued in orders:
+            queued.message, queued.is_enqueued = message, True
 
     async def _collect(self) -> None:
         backoff = RedisBackoff("a fleet's feeder")
-        last = _BEGINNING
         while True:
             try:
-                for place, replies in await self._ledger.collect(
-                    self._reply_stream, last, _COLLECT
-                ):
-                    self._hand_over(replies)
-                    last = place
+                await self._read_replies(_COLLECT)
                 generation = await self._ledger.generation()
                 now = asyncio.get_running_loop().time()
                 await self._stall.check(len(self._queued), now, self._ledger.workers)
                 if generation != self._generation:
-                    last = _BEGINNING
+                    self._last_read = _BEGINNING
                 late = await self._late(is_new_generation=generation != self._generation)
                 self._generation = generation
             except (RedisError, OSError) as error:
                 await backoff.wait(error)
                 continue
             backoff.over()
-            await self._enqueue_again(late)
+            for queued in late:
+                queued.is_enqueued = False
+                self._enqueue[queued.polls].put(queued)
             await asyncio.sleep(_LINGER)
 
-    async def _enqueue_again(self, late: Sequence[_QueuedOrder]) -> None:
-        queueing = (self._enqueue[queued.polls](queued) for queued in late)
-        results = await asyncio.gather(*queueing, return_exceptions=True)
-        for queued, result in zip(late, results, strict=True):
-            # The task that waits for the reply raises it.
-            if isinstance(result, Exception) and not queued.reply.done():
-                queued.reply.set_exception(result)
+    async def _read_replies(self, seconds: float) -> bool:
+        """Hand over the next replies, waiting that long for them; return whether there were any."""
+        entries = await self._ledger.collect(self._reply_stream, self._last_read, seconds)
+        for place, replies in entries:
+            self._hand_over(replies)
+            self._last_read = place
+        return bool(entries)
 
     def _hand_over(self, replies: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
@@ -224,6 +251,8 @@ class Fleet:
     async def _late(self, *, is_new_generation: bool) -> list[_QueuedOrder]:
         """Return the orders to queue again: late ones whose message is not in the queue."""
         now = asyncio.get_running_loop().time()
+        if now < self._late_at and not is_new_generation:
+            return []
         late = [
             queued
             for queued in self._queued.values()
@@ -237,9 +266,14 @@ class Fleet:
                 is_queued[id(message)] = await _is_queued(message)
             if not is_queued[id(message)]:
                 missing.append(queued)
+        # A worker that is done replies before it deletes the message.
+        while missing and await self._read_replies(0.0):
+            pass
         for queued in late:
             queued.since = now
-        return missing
+        oldest = min((queued.since for queued in self._queued.values()), default=now)
+        self._late_at = oldest + _MAX_SILENCE
+        return [queued for queued in missing if not queued.reply.done()]
 
 
 async def _is_queued(message: object) -> bool:

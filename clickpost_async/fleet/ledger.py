@@ -37,8 +37,8 @@ _FAREWELL = 1.0
 # Replies that no feeder collects are deleted after so many seconds.
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
-# Seconds that an outcome waits for others to be recorded with it.
-_END_LINGER = 0.02
+# Seconds that an outcome waits for others to be recorded with it; feeders read as rarely.
+_END_LINGER = 0.05
 
 
 class LostError(Exception):
@@ -272,9 +272,10 @@ class OpenLedger:
             The ids of the entries, and their replies by ticket.
 
         """
-        milliseconds = round(seconds * 1000)
+        # BLOCK 0 would wait for ever.
+        milliseconds = round(seconds * 1000) or None
         reading = self._redis.xread({stream: after}, count=_MAX_REPLIES, block=milliseconds)
-        read = await cast("Awaitable[Any]", reading)
+        read = await cast("Awaitable[Any]", reading) or []
         if after != "0-0":
             # What was read before has arrived.
             await self._redis.xtrim(stream, minid=after, approximate=False)

@@ -80,11 +80,15 @@ class Batcher(Generic[T, R]):
 
     async def __call__(self, item: T) -> R:
         """Return the result of one item."""
+        return await self.put(item)
+
+    def put(self, item: T) -> "asyncio.Future[R]":
+        """Return the future of an item's result; cancelling it gives the item up."""
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if self._calling is None:
             self._calling = asyncio.create_task(self._call_all())
-        return await result
+        return result
 
     async def aclose(self) -> None:
         """Give up the call under way, and cancel those that wait."""

@@ -6,7 +6,6 @@ import math
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import Protocol
 
 from attrs import define, field, frozen
@@ -14,33 +13,32 @@ from attrs import define, field, frozen
 from clickpost_async._concurrency.per_loop import PerLoop
 from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.limits._alone import FallbackShare
+from clickpost_async.limits._outage_log import OutageLog
+from clickpost_async.limits._process_count import HEARTBEAT, ProcessCount
 from clickpost_async.settings import Priority, Rate
 
 _log = logging.getLogger("clickpost_async")
 
 # How many seconds a response is waited for.
 _PATIENCE = 0.05
-# An event loop that was blocked has not waited that long: so often the wait is repeated.
+# How often the wait is repeated, since an event loop that was blocked has not waited that long.
 _GRACES = 3
-# At most so many seconds' worth of slots are asked for at once: they are lost if not used.
+# At most so many seconds' worth of slots are requested at once: unused ones are lost.
 _LEASE = 0.02
 _LARGEST_LEASE = 100
-# A pause that another process asked for is learned of from a response; an older one is renewed.
+# How old a response may be, in seconds: it tells of the pauses that other processes have set.
 _FRESH = 0.1
-# A slot can be used so much later: an interval, as timers are late, but within these bounds.
+# How late a slot can be used, since timers are late: an interval, within these bounds in seconds.
 _LAPSE = (0.01, 0.1)
 # Event loops fire timers a nanosecond early: a shorter sleep ends at once.
 _LEAST_SLEEP = 1e-8
-# Calls that waited make up for so much, as in a bucket of one process.
+# Seconds' worth of unused slots that waiting calls may make up for, as in a local token bucket.
 _CATCH_UP = 0.005
-# Seconds between heartbeats, and between those of a process that has lost the shared limiter.
-_HEARTBEAT, _LOST_HEARTBEAT = 3.0, 0.25
+# Seconds between the heartbeats of a process that has lost the shared limiter.
+_LOST_HEARTBEAT = 0.25
 # A heartbeat is worth waiting for much longer than a slot is.
 _HEARTBEAT_TIMEOUT = 5.0
-# The share follows the largest count of so many seconds: a Redis that was emptied counts too few.
-_COUNTED = 18.0
-# Where a heartbeat takes longer, those of other processes may not arrive: what it counts may raise
-# the number of processes, but is not enough to begin with.
+# Where a heartbeat takes longer, those of other processes may not arrive.
 _PROMPT = 1.0
 
 
@@ -126,7 +124,7 @@ class _LoopState:
     lease: SlotLease = field(factory=SlotLease)
     # A slot that was just confirmed can be used until then.
     granted_until: float = -math.inf
-    # Those in line have waited for slots, not only for responses.
+    # The waiting calls have waited for slots, not only for responses.
     paced: bool = False
     asking: "asyncio.Task[None] | None" = None
     next_heartbeat: asyncio.TimerHandle | None = None
@@ -147,16 +145,15 @@ class DistributedLimiter(ABC):
         self._spec = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
         self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
         self._name = name
-        self._least = process_count or 0
-        self._counts: deque[tuple[float, int]] = deque()
-        self._joined_at: float | None = None
+        self._processes = ProcessCount(process_count or 0)
         # A child of a fork is a process of its own.
         self._process = uuid.uuid4().hex
         share = interval * process_count if process_count else None
         self._alone = FallbackShare(share, lambda: _running().time())
-        # When the next slot of all was, by the last response.
+        # When the next slot of all processes was due, by the last response.
         self._line: float | None = None
         self._generation = ""
+        self._outages = OutageLog(name)
         self._here = PerLoop(lambda: _LoopState(self._open()), lambda here: here.store.abandon())
 
     @abstractmethod
@@ -219,7 +216,7 @@ class DistributedLimiter(ABC):
     def _beat(self, here: _LoopState) -> None:
         """Send a heartbeat now and every few seconds, until the loop or this is closed."""
         loop = _running()
-        interval = _LOST_HEARTBEAT if self._alone.lost else _HEARTBEAT
+        interval = _LOST_HEARTBEAT if self._alone.lost else HEARTBEAT
         here.next_heartbeat = loop.call_later(interval, self._beat, here)
         if here.heartbeat is None:
             here.heartbeat = asyncio.ensure_future(self._send_heartbeat(here))
@@ -239,31 +236,15 @@ class DistributedLimiter(ABC):
             here.heartbeat = None
 
     def _learn(self, count: int, *, is_prompt: bool) -> None:
-        """Set the share, unless this process is too new for all others to have counted it."""
-        now = self._alone.now()
-        self._counts.append((now, count))
-        while self._is_outdated(now):
-            self._counts.popleft()
-        if self._joined_at is None or now < self._joined_at:
-            self._joined_at = now
-        is_counted = now - self._joined_at >= 2 * _HEARTBEAT
-        was_unknown = self._alone.interval is None
-        if self._least or (is_counted and (is_prompt or not was_unknown)):
-            largest = max(number for _, number in self._counts)
-            self._alone.interval = self._spec.interval * max(self._least, largest)
-            if was_unknown:
-                self._alone.begin_after(self._fallback_start)
-
-    def _is_outdated(self, now: float) -> bool:
-        """Return whether the oldest count is old, and the next one has stood for two heartbeats.
-
-        After an outage the first count may be of a Redis that was emptied, which counts too few.
-        """
-        oldest = self._counts[0][0]
-        # Of another event loop's clock may be later ones.
-        if oldest > now:
-            return True
-        return oldest < now - _COUNTED and not now - 2 * _HEARTBEAT < self._counts[1][0] <= now
+        """Set the share of this process, if the number of processes is known."""
+        alone = self._alone
+        number = self._processes.add(count, alone.now(), is_prompt=is_prompt)
+        if number is None:
+            return
+        was_unknown = alone.interval is None
+        alone.interval = self._spec.interval * number
+        if was_unknown:
+            alone.begin_after(self._fallback_start)
 
     # --- slots ------------------------------------------------------------------------------------
 
@@ -302,7 +283,7 @@ class DistributedLimiter(ABC):
         lease.due += self._spec.interval
 
     async def _request_slots(self, here: _LoopState) -> None:
-        # A call that is cancelled meanwhile leaves the response to the next one.
+        # A task of its own: if this call is cancelled, the next one uses the response.
         if here.asking is None:
             here.asking = asyncio.ensure_future(self._apply_grant(here))
         await asyncio.wait({here.asking})
@@ -319,7 +300,7 @@ class DistributedLimiter(ABC):
         want = self._slots_wanted(here, now)
         request = SlotRequest(
             count_wanted=want,
-            # Who was lost does not know of a burst either.
+            # After an outage it is not known how much of the burst is left.
             slack=0 if alone.keeps_share() else self._slack_of(here),
             hold=max(0.0, alone.held_until - now),
             generation=old.generation,
@@ -334,7 +315,7 @@ class DistributedLimiter(ABC):
             old.granted_at, old.holds = now, alone.holds
             if grant.kept == want:
                 return
-            # It was the last one, and it is due: it is used now, and the others were just granted.
+            # The last slot is due: it is used now, and the others were just granted.
             here.granted_until = now + self._spec.lapse
         size = want - grant.kept
         due = now + grant.first - grant.now
@@ -359,12 +340,12 @@ class DistributedLimiter(ABC):
         if self._alone.keeps_share():
             return max(1, lease.count)
         if lease.count > 1:
-            # They are to be confirmed; more would be a second row.
+            # They are to be confirmed first.
             return lease.count
         if lease.count and here.semaphore.waiting:
-            # It is to be confirmed for the one that asks; the others are for those behind.
+            # One is to be confirmed; the others are for the calls that wait.
             return 1 + min(self._most, here.semaphore.waiting)
-        # One that comes back again and again is as busy as many that wait.
+        # A single task that calls again and again needs as many slots as many that wait.
         busy = lease.size * 2 if now <= lease.end else 1
         return min(self._most, max(waiting, busy))
 
@@ -396,7 +377,7 @@ class DistributedLimiter(ABC):
     def _record_success(self, generation: str) -> None:
         alone = self._alone
         if alone.find():
-            _log.warning("%s: Redis is back, and all processes share one rate again", self._name)
+            self._outages.end()
         elif self._generation not in ("", generation):
             # It has lost the slots that it granted before, and this process may have slots of them.
             alone.begin_after(self._fallback_start)
@@ -405,20 +386,22 @@ class DistributedLimiter(ABC):
 
     def _record_failure(self, error: object) -> bool:
         """Fall back to the share of this process; return whether that is new."""
-        is_new = self._alone.lose()
+        alone = self._alone
+        now = alone.now()
+        is_new = alone.lose()
         if is_new:
-            self._alone.begin_after(self._fallback_start)
-            interval = self._alone.interval
-            _log.warning(
-                "%s: Redis unavailable (%s); %s",
-                self._name,
-                error,
-                "no call leaves until it responds: the number of processes is not known yet"
-                if interval is None
-                else f"falling back to {self._spec.interval / interval:.0%} of the rate, the share"
-                " of this process",
-            )
+            alone.begin_after(self._fallback_start)
+            self._outages.begin(now)
+        self._outages.failed(now, error, self._effect_of_outage)
         return is_new
+
+    @property
+    def _effect_of_outage(self) -> str:
+        interval = self._alone.interval
+        if interval is None:
+            return "no call leaves until it responds: the number of processes is not known yet"
+        share = self._spec.interval / interval
+        return f"falling back to {share:.0%} of the rate, the share of this process"
 
     @property
     def _fallback_start(self) -> float:

@@ -26,7 +26,7 @@ with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]
 
 _SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-# One asks for slots, one sends heartbeats, one a pause.
+# One for slots, one for heartbeats, one for a pause.
 _CONNECTIONS = 3
 
 # Counts the processes that were alive within 15 s, and books calls that leave without a slot.
@@ -52,21 +52,32 @@ return redis.call('ZCARD', KEYS[2])
 class RedisBucket(DistributedLimiter):
     """Keeps one rate for all processes that name the same account at the same Redis.
 
-    In any stretch of w seconds at most `burst + rate * w` calls of all of them leave, and those of
-    a few milliseconds more, by which a call may be late. Times are Redis' own. Processes take turns
-    however many calls wait in each; in each, first come, first served, `NORMAL` before `BULK`. A
-    429 that one of them gets holds all. An account that Redis does not know begins without a burst,
-    and slots that a failover made Redis forget are void once a process presents one of them.
+    In any w seconds at most `burst + rate * w` calls of all processes are sent, and a few
+    milliseconds' worth more, since a call may be late. Times are those of Redis. Processes take
+    turns however many calls wait in each; in each, first come, first served, `NORMAL` before
+    `BULK`. A 429 in one process pauses all. An account that Redis does not know starts without a
+    burst, and slots that Redis has lost in a failover are void once a process presents one.
 
-    A process asks for some slots at once, at most 20 ms' worth; those that it does not use lapse.
-    When Redis does not respond within 50 ms, or responds with an error, the process falls back to
-    its share of the rate: the rate divided by the number of processes that sent heartbeats to Redis
-    last, or by `process_count` if that is more. It asks again now and then, and logs once when it
-    falls back and once when Redis is back. A process that has been counted for less than 6 s, and
-    was given no `process_count`, does not know its share: its calls wait for Redis. What it uses of
-    its share is booked at Redis, which may respond to other processes in time.
+    A process requests a few slots at once, at most 20 ms' worth; unused ones lapse. When Redis does
+    not respond within 50 ms, or responds with an error, the process falls back to its share of the
+    rate: the rate divided by the number of processes whose heartbeats Redis has counted last. It
+    tries Redis again after a second at the latest, and logs when it falls back and when Redis is
+    back. The calls of a process that has been counted for less than 6 s, and was given no
+    `process_count`, wait for Redis. The share is booked at Redis before it is used, since Redis may
+    respond to other processes in time.
 
     It works on asyncio, with connections of its own for each event loop: close it in each.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`.
+        rate: The rate of all processes together.
+        account: Names the rate, the same in all processes.
+        process_count: The least number of processes to divide the rate by while Redis does not
+            respond.
+
+    Raises:
+        ValueError: `url`, `account` or `process_count` is invalid.
+
     """
 
     def __init__(
@@ -132,7 +143,7 @@ class _Redis:
                 reply = await _run_script(self._node, words)
             responded = True
         finally:
-            # The first one knows best where to go next.
+            # The first node knows best where the key is now.
             if not responded:
                 await self._leave_node()
         return read_grant(reply)
@@ -163,7 +174,7 @@ async def _run_script(redis: "Redis", words: tuple[str, ...]) -> list[str]:
     try:
         return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
     except NoScriptError:
-        # A new one, or SCRIPT FLUSH.
+        # Redis was restarted, or its scripts were flushed.
         return await cast("Awaitable[list[str]]", redis.eval(_SCRIPT, 1, *words))
 
 

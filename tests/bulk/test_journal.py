@@ -718,6 +718,23 @@ async def test_time_of_a_doubt_is_that_of_its_last_sending(
         assert (await journal.admit(entry(1))).record.since.wall > ages[-1].wall
 
 
+@virtual_time
+async def test_time_of_a_doubt_in_a_run_without_a_journal_is_not_before_its_sending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Journal.private() as journal:
+        admitted = Timestamp(1000.0, 1.0, "b")
+        monkeypatch.setattr(Timestamp, "now", staticmethod(lambda: admitted))
+        await journal.admit(entry(1))
+        await journal.sending(key(1))
+
+        failed = Timestamp(1060.0, 61.0, "b")
+        monkeypatch.setattr(Timestamp, "now", staticmethod(lambda: failed))
+        await journal.record(key(1), JournalState.UNKNOWN, b"{}")
+
+        assert (await journal.admit(entry(1))).record.since == failed
+
+
 # --- a journal of version 1 ---------------------------------------------------------------------
 
 VERSION_1 = """

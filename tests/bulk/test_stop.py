@@ -375,7 +375,12 @@ class Elsewhere:
         self.cancelled = 0
 
     async def create(
-        self, order: Any, *, in_doubt: bool = False, polls: bool = True
+        self,
+        order: Any,
+        *,
+        payload: bytes | None = None,
+        in_doubt: bool = False,
+        polls: bool = True,
     ) -> CreatedOrder:
         try:
             await asyncio.sleep(self.seconds)

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clickpost_async._codec import json as strict_json
-from clickpost_async._codec.json import read, write
+from clickpost_async._codec.json import read, write, write_canonical
 
 ORDER = '{"meta":{"status":200,"message":"ठीक है"},"result":{"waybill":"W1","cod":890.5}}'
 
@@ -265,3 +265,18 @@ print("alive")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, b"alive\n")
+
+
+@given(json_values)
+@example([1e-5])
+@example([-0.000012])
+@example([9e-7])
+@example([1e16])
+@example([1e15, 0.0001])
+@example({"b": "2e1", "a": "0.00001", "\U0001f600": 1, "\uffff": 2, "z": {"b": 2**64, "a": 0.1}})
+def test_canonical_json_is_that_of_the_standard_library(value: Any) -> None:
+    expected = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    )
+
+    assert write_canonical(value) == expected.encode()

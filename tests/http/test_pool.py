@@ -13,6 +13,7 @@ import httpcore
 import httpx
 import pytest
 import trustme
+from httpcore._synchronization import AsyncLock
 
 from clickpost_async import NotSentError, UnreadableReplyError
 from clickpost_async._http import pool as pool_module
@@ -55,6 +56,29 @@ async def test_connection_is_used_again(make_pool: MakePool) -> None:
         assert (server.connections, pool.connections) == (1, 1)
         await pool.aclose()
         assert pool.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_request_on_a_used_connection_takes_no_lock_of_httpcore(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[AsyncLock] = []
+    take = AsyncLock.__aenter__
+
+    async def counted(self: AsyncLock) -> AsyncLock:
+        taken.append(self)
+        return await take(self)
+
+    monkeypatch.setattr(AsyncLock, "__aenter__", counted)
+    pool = ConnectionPool(HTTPCoreConnection)
+    async with serving() as server:
+        await ask(pool, server)
+        opening = len(taken)
+        assert opening > 0, "the locks are counted"
+        for _ in range(3):
+            await ask(pool, server)
+        assert (len(taken), server.connections) == (opening, 1)
+        await pool.aclose()
 
 
 @pytest.mark.asyncio

@@ -291,6 +291,36 @@ async def test_r01_redis_outage_and_its_end_are_logged_once_each(
 
 
 @virtual_time
+async def test_short_outages_that_follow_each_other_are_logged_once_a_minute(
+    at: PlayedRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Crowd(fleet(at, processes=1), [10]):
+        for _ in range(90):
+            fail(at, "is gone")
+            await anyio.sleep(0.3)
+            fail(at, "answers")
+            await anyio.sleep(0.7)
+
+    logged = [record.getMessage().split(": ")[1][:13] for record in caplog.records]
+    assert logged == ["Redis unavail", "Redis is back"] * 2
+
+
+@virtual_time
+async def test_outage_that_lasts_is_logged_however_soon_it_follows_another(
+    at: PlayedRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Crowd(fleet(at, processes=1), [10]):
+        for seconds in (0.3, 10.0):
+            fail(at, "is gone")
+            await anyio.sleep(seconds)
+            fail(at, "answers")
+            await anyio.sleep(3)
+
+    logged = [record.getMessage().split(": ")[1][:13] for record in caplog.records]
+    assert logged == ["Redis unavail", "Redis is back"] * 2
+
+
+@virtual_time
 async def test_pause_during_a_redis_outage_is_shared_when_it_is_back(at: PlayedRedis) -> None:
     throttled, other = fleet(at, processes=2)
     fail(at, "is gone")

@@ -306,7 +306,7 @@ async def test_r03_scripts_that_are_flushed_are_sent_again(
     server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Heartbeats are sent in the same way: only the first is.
-    monkeypatch.setattr(_distributed, "_HEARTBEAT", 3600.0)
+    monkeypatch.setattr(_distributed, "HEARTBEAT", 3600.0)
     async with bucket_at(server) as bucket:
         with server.client() as client:
             for _ in range(5):

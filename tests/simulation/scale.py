@@ -119,9 +119,9 @@ class Client:
         await self._site.reach()
         return int(_now()), 0
 
-    async def xread(self, streams: dict[Any, Any], *, count: int, block: int) -> Any:
+    async def xread(self, streams: dict[Any, Any], *, count: int, block: int | None) -> Any:
         """Look again and again, instead of blocking."""
-        until = _now() + block / 1000
+        until = _now() + (block or 0) / 1000
         while True:
             await self._site.reach()
             read = self._site.client.xread(streams, count=count)
