@@ -234,7 +234,7 @@ _TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{.*?\}").search
 
 def _text(text: str, context: CellContext) -> str:
     if not text.strip(_PUNCTUATION):
-        raise _no_value(text)
+        context.warnings.append(f"holds {shown(text)}, which is no value, and is sent as text")
     # A spreadsheet hides the apostrophe before text that it would read as a formula.
     if text[0] == "'" and text[1:].startswith(_FORMULA):
         return text[1:]

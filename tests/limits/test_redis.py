@@ -475,7 +475,7 @@ class Fleet:
 
 
 def excess(leavings: list[Leaving]) -> float:
-    """Return by what part of the law the worst window of at least a second is over it."""
+    """Return by what part the worst window of at least a second is above the rate."""
     times = [one.at for one in leavings]
     assert RATE.burst is not None
     worst = 0.0
