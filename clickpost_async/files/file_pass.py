@@ -78,10 +78,10 @@ class FilePass:
         self.counts = counts
         self.references = references
         self.spool = spool
-        self.is_surveyed = survey is not None
-        self.context = CellContext(dates=Dates(options.date_format))
+        self.is_surveyed: bool = survey is not None
+        self.context: CellContext = CellContext(dates=Dates(options.date_format))
         # Whether values are quoted; hidden rows.
-        self.is_quoted = True
+        self.is_quoted: bool = True
         self.hidden: set[int] = set()
         self.lines: Lines | None = None
         # The sheets that hold orders, if they are several.

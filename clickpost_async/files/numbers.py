@@ -14,8 +14,7 @@ _LAKHS = re.compile(r"[+-]?\d{1,2}(?:,\d{2})+,\d{3}(\.\d+)?", re.ASCII).fullmatc
 _EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}", re.ASCII)
 _SPACED = re.compile(r"[+-]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?", re.ASCII).fullmatch
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII).fullmatch
-# 1.250 may be written for 1250.
-may_mean_thousands = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
+_THREE_DECIMALS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII).fullmatch
 _NO_NUMBER = "not a number; write it like 1234.5, without a unit"
 # Above it a float cannot represent every whole number.
 _EXACT = 2**53
@@ -31,6 +30,11 @@ class ParsedNumber:
 
     text: str
     value: int | float
+
+
+def may_mean_thousands(text: str) -> bool:
+    """Return whether a number, such as 1.250, may be written for a thousand times as much."""
+    return _THREE_DECIMALS(text) is not None
 
 
 def parse_number(text: str, *, decimal_comma: bool) -> ParsedNumber:
