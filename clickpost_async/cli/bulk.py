@@ -26,9 +26,19 @@ _File = Annotated[
 ]
 
 
+def _check_rate(_: object, rate: str | None) -> None:
+    from clickpost_async.settings import resolve_rate
+
+    if rate is not None:
+        resolve_rate(rate)
+
+
 _Rate = Annotated[
     str | None,
-    Parameter(help="How many calls a second, such as 10 or 600/60s; without it, CLICKPOST_RATE."),
+    Parameter(
+        help="How many calls a second, such as 10 or 600/60s; without it, CLICKPOST_RATE.",
+        validator=_check_rate,
+    ),
 ]
 _SettleDelay = Annotated[
     NonNegativeFloat,

@@ -187,7 +187,7 @@ class SourceRows(Iterator[OrderRow]):
         row = self._pending.pop(outcome.position, None)
         is_wrong = isinstance(outcome, Rejected) and outcome.attempts == 0
         if row is not None and is_wrong and not row.problems and not outcome.recorded:
-            self.counts.refuse(row)
+            self.counts.reject(row)
         return row
 
 
@@ -234,7 +234,7 @@ def dry_run(source: OrderFile) -> int:
             print(f"note: {note}")
     sys.stdout.flush()
     print_message(reader.counts)
-    return REJECTED if reader.counts.refused else 0
+    return REJECTED if reader.counts.rejected else 0
 
 
 def write_starter_map(file: Path, output: Path | None) -> int:

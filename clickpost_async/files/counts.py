@@ -13,7 +13,7 @@ class FileCounts:
 
     Attributes:
         orders: orders that can be sent; `order_rows`, their rows.
-        refused: invalid orders and unreadable rows; `refused_rows`, their rows.
+        rejected: invalid orders and unreadable rows; `rejected_rows`, their rows.
         skipped: rows that were skipped on purpose, by reason.
 
     Blank rows are not counted. `rows` is the sum: no row is lost.
@@ -21,30 +21,30 @@ class FileCounts:
 
     orders: int = 0
     order_rows: int = 0
-    refused: int = 0
-    refused_rows: int = 0
+    rejected: int = 0
+    rejected_rows: int = 0
     skipped: Counter[str] = field(factory=Counter)
 
     @property
     def rows(self) -> int:
         """Return the number of rows of the file that are not blank."""
-        return self.order_rows + self.refused_rows + self.skipped.total()
+        return self.order_rows + self.rejected_rows + self.skipped.total()
 
     def add(self, row: OrderRow) -> None:
         """Count an order, or a row that cannot be read."""
         if row.problems:
-            self.refused += 1
-            self.refused_rows += row.row_count
+            self.rejected += 1
+            self.rejected_rows += row.row_count
         else:
             self.orders += 1
             self.order_rows += row.row_count
 
-    def refuse(self, row: OrderRow) -> None:
-        """Move an order from those to be sent to the refused ones."""
+    def reject(self, row: OrderRow) -> None:
+        """Move an order from those to be sent to the rejected ones."""
         self.orders -= 1
         self.order_rows -= row.row_count
-        self.refused += 1
-        self.refused_rows += row.row_count
+        self.rejected += 1
+        self.rejected_rows += row.row_count
 
     def skip_order(self, row: OrderRow, reason: str) -> None:
         """Move the rows of an order that was counted before to the skipped ones.
@@ -55,8 +55,8 @@ class FileCounts:
 
         """
         if row.problems:
-            self.refused -= 1
-            self.refused_rows -= row.row_count
+            self.rejected -= 1
+            self.rejected_rows -= row.row_count
         else:
             self.orders -= 1
             self.order_rows -= row.row_count
@@ -77,8 +77,8 @@ class FileCounts:
         if self.skipped:
             reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in self.skipped.most_common())
             parts.append(f"{self.skipped.total():,} skipped ({reasons})")
-        if self.refused:
-            parts.append(f"{self.refused:,} refused{_in_rows(self.refused_rows, self.refused)}")
+        if self.rejected:
+            parts.append(f"{self.rejected:,} rejected{_in_rows(self.rejected_rows, self.rejected)}")
         return f"{_counted(self.rows, 'row')}: {', '.join(parts)}"
 
 

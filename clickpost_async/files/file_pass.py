@@ -314,8 +314,8 @@ class FilePass:
         for records in parts:
             for _, cells in records:
                 rows = cells.rows if isinstance(cells, UnreadableLineError) else 1
-                self.counts.refused += rows
-                self.counts.refused_rows += rows
+                self.counts.rejected += rows
+                self.counts.rejected_rows += rows
 
 
 def _detach(buffer: "io.TextIOWrapper | io.BufferedReader[io.RawIOBase]") -> None:

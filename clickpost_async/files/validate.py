@@ -35,7 +35,7 @@ def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem
                 checked, problems = _validated(row)
                 problems = (*problems, *_repetition(row, references))
             if counts is not None and problems and not row.problems:
-                counts.refuse(row)
+                counts.reject(row)
             yield checked, problems
 
 

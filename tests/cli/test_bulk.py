@@ -133,7 +133,7 @@ def test_rejected_orders_are_in_the_errors_file_and_the_exit_code(
     assert (error["row"], error["reference_number"]) == ("2", "B-2")
     assert "drop_pincode" in error["reasons"]
     assert "rejected: row 2, drop_info.drop_pincode: " in done.stderr
-    assert "2 rows: 1 order, 1 refused" in done.stderr
+    assert "2 rows: 1 order, 1 rejected" in done.stderr
 
 
 def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
@@ -178,7 +178,7 @@ def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 2
     assert all(line.startswith("row 2, ") for line in done.stdout.splitlines())
-    assert "2 rows: 1 order, 1 refused" in done.stderr
+    assert "2 rows: 1 order, 1 rejected" in done.stderr
 
 
 def test_orders_may_come_from_standard_input(served: Served) -> None:
@@ -621,6 +621,18 @@ def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:
     assert "is the same file as --results" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["push", "resolve"])
+def test_rate_that_is_none_is_a_usage_error(tmp_path: Path, command: str) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+    arguments = [file] if command == "push" else ["resolve", file]
+
+    done = run_bulk(*arguments, "--rate", "0")
+
+    assert done.returncode == 2
+    assert 'Invalid value "0" for --rate' in done.stderr
+    assert "600/60s" in done.stderr
+
+
 def test_run_without_a_key_leaves_earlier_results_unchanged(tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     results = saved(tmp_path / "results.csv", "of yesterday")
@@ -689,7 +701,7 @@ def test_dry_run_counts_what_is_skipped_and_refused(tmp_path: Path) -> None:
     done = run_bulk(file, "--map", columns, "--dry-run")
 
     assert done.returncode == 3
-    assert done.stderr == "4 rows: 0 orders, 3 skipped (done 2, void 1), 1 refused\n"
+    assert done.stderr == "4 rows: 0 orders, 3 skipped (done 2, void 1), 1 rejected\n"
 
 
 def test_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> None:
@@ -725,7 +737,7 @@ def test_run_shows_its_first_rejections_and_where_the_others_are(
     lines = done.stderr.splitlines()
     assert sum(line.startswith("rejected: row ") for line in lines) == 10
     assert "2 more rejected; --errors FILE lists all" in lines
-    assert "13 rows: 1 order, 12 refused" in lines
+    assert "13 rows: 1 order, 12 rejected" in lines
     assert "       12 rejected" in lines
     assert max(map(len, lines)) <= 120
     assert "2 more rejected\n" in listed.stderr

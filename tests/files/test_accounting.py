@@ -302,8 +302,8 @@ def account_for(seed: int, folder: Path) -> int:
 
     assert numbers.rows == rows
     assert checked.counts.rows == rows
-    assert numbers.refused == sum(bool(row.problems) for row in found)
-    assert checked.counts.refused == sum(map(bool, problems))
+    assert numbers.rejected == sum(bool(row.problems) for row in found)
+    assert checked.counts.rejected == sum(map(bool, problems))
     assert all(problem.row and problem.column for row in found for problem in row.problems)
     return rows
 
@@ -321,7 +321,7 @@ def test_rows_below_headings_that_cannot_be_used_are_counted_as_refused() -> Non
     (row,) = reader
 
     assert row.is_heading
-    assert str(reader.counts) == "2 rows: 0 orders, 2 refused"
+    assert str(reader.counts) == "2 rows: 0 orders, 2 rejected"
 
 
 def test_counts_distinguish_orders_from_rows() -> None:
@@ -333,7 +333,7 @@ def test_counts_distinguish_orders_from_rows() -> None:
 
     assert reader.counts.rows == 7
     assert str(reader.counts) == (
-        "7 rows: 2 orders (3 rows), 3 skipped (fulfilled 2, cancelled 1), 1 refused"
+        "7 rows: 2 orders (3 rows), 3 skipped (fulfilled 2, cancelled 1), 1 rejected"
     )
 
 
@@ -342,7 +342,7 @@ def test_check_counts_orders_with_mistakes_as_refused() -> None:
     ((_, problems),) = check(reader)
 
     assert problems
-    assert str(reader.counts) == "1 row: 0 orders, 1 refused"
+    assert str(reader.counts) == "1 row: 0 orders, 1 rejected"
 
 
 def main(files: int) -> None:

@@ -293,7 +293,7 @@ def read(
 
 
 def adds_up(counts: FileCounts) -> bool:
-    parts = counts.order_rows + counts.refused_rows + counts.skipped.total()
+    parts = counts.order_rows + counts.rejected_rows + counts.skipped.total()
     return counts.rows == parts
 
 

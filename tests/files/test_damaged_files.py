@@ -205,7 +205,7 @@ def test_row_of_totals_is_one_problem(total: str) -> None:
 
     assert "row 4" in line
     assert "totals" in line
-    assert str(reader.counts) == "3 rows: 2 orders, 1 refused"
+    assert str(reader.counts) == "3 rows: 2 orders, 1 rejected"
 
 
 def test_identical_rows_of_an_order_are_a_warning() -> None:

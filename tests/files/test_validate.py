@@ -47,7 +47,7 @@ def test_same_order_twice_is_a_warning_as_it_is_created_once() -> None:
 
     assert (first, second) == ((), ())
     assert str(row.warnings[0]).endswith("row 1 has the same order")
-    assert (reader.counts.orders, reader.counts.refused) == (2, 0)
+    assert (reader.counts.orders, reader.counts.rejected) == (2, 0)
 
 
 def test_check_passes_on_mistakes_of_reading() -> None:
