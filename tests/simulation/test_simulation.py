@@ -31,7 +31,7 @@ FOUND_BY = {
     "a journal that is synced": 0,
     "the ledger's claim": 12,
     "the ledger's mark of what was sent": 248,
-    "settle delay of a worker": 47,
+    "settle delay of a worker": 175,
     "doubt of what bulk.resolve settles": 7,
     "a file's orders under one number are refused": 2,
     "a Redis that evicts is refused": 13,
