@@ -47,7 +47,7 @@ async def test_control_without_ledger_records_a_killed_worker_buys_labels_twice(
         workers=3,
         appendonly="no",
         rate=RATE,
-        courier_seconds=10.0,
+        courier_seconds=20.0,
         max_concurrency=240,
         remember=False,
     )
