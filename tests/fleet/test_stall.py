@@ -26,6 +26,7 @@ from clickpost_async.fleet.stall import StallMonitor
 from clickpost_async.sandbox import Sandbox
 from tests.fleet.fleet_run import push, worker, write_orders
 from tests.helpers.http_server import until
+from tests.helpers.logs import logged
 from tests.helpers.redis_server import RedisServer, free_port
 from tests.sandbox.samples import india_order
 
@@ -180,17 +181,12 @@ async def test_feeder_counts_the_workers_at_its_redis(
     monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_ANSWER", 0.0)
     async with idle_fleet(redis_server, workers) as fleet:
         waiting = asyncio.create_task(fleet.create(india_order("PEN-1")))
-        await until(lambda: messages_of_ours(caplog))
+        await until(lambda: logged(caplog))
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
     expected = {0: "no worker of acme is connected", 2: "2 workers of acme have sent no reply"}
-    assert expected[workers] in messages_of_ours(caplog)[0]
-
-
-def messages_of_ours(caplog: pytest.LogCaptureFixture) -> list[str]:
-    # A server of an earlier test may log, too.
-    return [each.message for each in caplog.records if each.name.startswith("clickpost_async")]
+    assert expected[workers] in logged(caplog)[0].getMessage()
 
 
 @pytest.mark.asyncio

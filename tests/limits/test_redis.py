@@ -19,6 +19,7 @@ from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
 from tests.helpers.descriptors import descriptors, needs_descriptors_listed
+from tests.helpers.logs import logged
 from tests.helpers.redis_server import RedisServer
 from tests.limits.scripted_callers import Leaving
 
@@ -57,11 +58,6 @@ async def left(bucket: RedisBucket, calls: int) -> list[float]:
         for _ in range(calls):
             group.create_task(come())
     return times
-
-
-def logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Return the package's records: asyncio may log what an earlier test has left."""
-    return [record for record in caplog.records if record.name.startswith("clickpost_async")]
 
 
 def least(times: list[float]) -> float:
