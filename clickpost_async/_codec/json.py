@@ -107,34 +107,42 @@ def _condense(body: bytes) -> bytes:
 
 
 def _read(body: bytes) -> Any:
-    value = _DECODER.decode(body.decode())
+    value = STRICT_DECODER.decode(body.decode())
     if b"\\" in body:
         _refuse_unpaired_surrogates(body)
     return value
 
 
-def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class RepeatedKeyError(ValueError):
+    """An object has a key twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key!r} is repeated")
+        self.key = key
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        message = "repeated key"
-        raise ValueError(message)
+        keys = [key for key, _ in pairs]
+        raise RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
     return found
 
 
 def _refuse_constants(constant: str) -> Never:
-    raise ValueError(constant)
+    raise ValueError(f"{constant} is not a number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        message = "infinite number"
-        raise ValueError(message)
+        raise ValueError("a number is too large")
     return number
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_refuse_duplicate_keys, parse_float=_finite, parse_constant=_refuse_constants
+# `json.loads` would make one for each value.
+STRICT_DECODER: json.JSONDecoder = json.JSONDecoder(
+    object_pairs_hook=_refuse_repeated_keys, parse_float=_finite, parse_constant=_refuse_constants
 )
 
 

@@ -1,13 +1,13 @@
 """The orders of a JSON Lines file: each line is one order in ClickPost's format."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from attrs import evolve
 
 from clickpost_async._codec.converter import reference_number_of
+from clickpost_async._codec.json import STRICT_DECODER, RepeatedKeyError
 from clickpost_async.files.cells import (
     BadCellError,
     CellKind,
@@ -57,11 +57,12 @@ def _invalid(number: int, unreadable: UnreadableLineError) -> OrderRow:
 
 def _json_object(text: str) -> Mapping[str, Any]:
     try:
-        value: Any = _DECODER.decode(text)
+        value: Any = STRICT_DECODER.decode(text)
     except RecursionError:
         raise UnreadableLineError("objects are nested too deeply") from None
-    except UnreadableLineError:
-        raise
+    except RepeatedKeyError as error:
+        message = f"{shown(error.key)} is in it twice; remove one of the two"
+        raise UnreadableLineError(message) from None
     except json.JSONDecodeError as error:
         raise UnreadableLineError(_describe(error, text)) from None
     except ValueError as error:
@@ -86,32 +87,6 @@ def _describe(error: json.JSONDecodeError, text: str) -> str:
 
 # Fields that an errors file adds to an order.
 _REMARKS = frozenset({"reason", "advice"})
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UnreadableLineError(f"{shown(twice)} is in it twice; remove one of the two")
-    return made
-
-
-# `json.loads` would make one for each line.
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-)
 
 
 def _json_row(number: int, order: Mapping[str, Any], source: tuple[SourceRow, ...]) -> OrderRow:

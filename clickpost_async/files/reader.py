@@ -36,9 +36,7 @@ from clickpost_async.files.file_kinds import (
     is_zip,
 )
 from clickpost_async.files.file_pass import FilePass, ReadOptions, unreadable_file
-from clickpost_async.files.order_rows import (
-    OrderRow,
-)
+from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.files.references import ReferenceIndex
 from clickpost_async.files.sheet_spool import SheetSpool
 from clickpost_async.files.table import Group
