@@ -166,12 +166,11 @@ class CallState(Generic[R]):
             resend_window=self.options.retry.resend_window,
         )
 
-    def resume(self, doubt: Doubt | None) -> None:
+    def resume(self, doubt: Doubt) -> None:
         """Continue from what an earlier create of the same reference number has left in doubt."""
-        if doubt is not None:
-            self.remembered = doubt
-            self.refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
-            self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
+        self.remembered = doubt
+        self.refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
+        self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
 
     def _unknown(self, message: str) -> NoReplyError:
         return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self.reference)
@@ -272,6 +271,8 @@ class CallState(Generic[R]):
     def end_within(self, seconds: float) -> None:
         """Send nothing once so many seconds have passed."""
         self._ends_at = loop_time() + seconds
+        if self.is_too_late:
+            self.error = self.too_late()
 
     @property
     def is_too_late(self) -> bool:
