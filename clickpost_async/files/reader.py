@@ -98,6 +98,7 @@ class OrderReader(Iterator[OrderRow]):
         counts: the counts of the rows read so far.
         total: how many orders the file has, known with the first order; `None` for a source that
             can be read only once.
+        are_at_hand: whether orders can be read without waiting for them, as those of a pipe cannot.
         is_counted: which orders `total` counts; set it before the first order is read.
 
     """
@@ -108,6 +109,7 @@ class OrderReader(Iterator[OrderRow]):
         self.is_counted: Callable[[Group | OrderRow], bool] = _every
         self._source = source
         self._options = options
+        self.are_at_hand: bool = isinstance(source, str | os.PathLike) and Path(source).is_file()
         self._rows = self._read()
 
     def __next__(self) -> OrderRow:
