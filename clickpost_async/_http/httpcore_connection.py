@@ -114,8 +114,8 @@ class _Exchange:
     """Requests and responses of one connection, in place of httpcore's `AsyncHTTP11Connection`.
 
     That one takes locks, context managers for its log and for every exception, and three
-    asynchronous generators: twice the time of what h11 takes. A request owns its connection here,
-    and whoever made it closes the connection if it fails.
+    asynchronous generators, as long as h11 does. A request owns its connection here, and the pool
+    closes the connection of a request that fails.
     """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, state: h11.Connection) -> None:
