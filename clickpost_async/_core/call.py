@@ -7,7 +7,7 @@ for the circuit breaker, holds neither.
 """
 
 import copy
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 
@@ -47,7 +47,7 @@ class Call(CallState[R]):
                 leader = self._begin(key)
                 if leader is not None:
                     await self._join(key, leader)
-            if not self.has_result:
+            if self.result is None and self.error is None:
                 slot = self.slot()
                 try:
                     if self.unresolved is None:
@@ -71,8 +71,8 @@ class Call(CallState[R]):
 
     def _begin(self, key: Key) -> CallState[R] | None:
         """Become the create in flight for a reference number, or return the one there is."""
-        begun = self.runtime.single_flight.begin(key, self)
-        leader = cast("CallState[R] | None", begun)
+        begun: Any = self.runtime.single_flight.begin(key, self)
+        leader: CallState[R] | None = begun
         if leader is None:
             doubt = self.runtime.single_flight.doubt_about(key)
             if doubt is not None:

@@ -53,6 +53,8 @@ class CallState(Generic[R]):
     _query: Query | None = None
     _body: object = None
     look_up_for: "CallState[R] | None" = field(default=None, kw_only=True)
+    # The circuit breaker and retry budget of the server that it calls.
+    health: ServerHealth = field(init=False)
     telemetry: CallTelemetry = field(init=False)
     # Creates of one key are made one at a time; all other calls may be in flight together.
     key: Key | None = field(init=False, default=None)
@@ -70,6 +72,7 @@ class CallState(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         runtime, endpoint = self.runtime, self.endpoint
+        self.health = runtime.health[endpoint.host]
         reference: str | None = None
         if endpoint.idempotency is Idempotency.BY_REFERENCE:
             body = self._body
@@ -245,11 +248,6 @@ class CallState(Generic[R]):
         self.telemetry.attempt_failed(error)
 
     # --- limits, and how it ends ------------------------------------------------------------------
-
-    @property
-    def health(self) -> ServerHealth:
-        """The circuit breaker and retry budget of the server that it calls."""
-        return self.runtime.health[self.endpoint.host]
 
     @property
     def is_resend_forbidden(self) -> bool:
