@@ -39,7 +39,7 @@ _TOO_OLD = "that was too long ago, or a clock was set back and its age is not kn
 _IN_DOUBT = "a previous run stopped while this order was in flight"
 _REFERENCE = "shipment_details.reference_number"
 # More would block the event loop for longer than a few milliseconds, and gain little.
-_AHEAD = 8
+_AHEAD = 16
 
 
 def _as_created(find: Any) -> Get[CreatedOrder]:

@@ -297,12 +297,12 @@ async def test_orders_at_hand_are_prepared_a_few_at_a_time(monkeypatch: pytest.M
         playing([placed()]) as clickpost,
         create(clickpost, orders, max_concurrency=1) as run,
     ):
-        outcomes = [await anext(run) for _ in range(10)]
+        outcomes = [await anext(run) for _ in range(20)]
 
-    assert [outcome.reference_number for outcome in outcomes] == [f"R-{n}" for n in range(1, 11)]
-    # Eight are read, then the eight are validated and encoded, once each.
-    assert prepared == [8] * 8 + [16] * 8
-    assert orders.read == 16
+    assert [outcome.reference_number for outcome in outcomes] == [f"R-{n}" for n in range(1, 21)]
+    # Sixteen are read, then the sixteen are validated and encoded, once each.
+    assert prepared == [16] * 16 + [32] * 16
+    assert orders.read == 32
 
 
 @virtual_time
