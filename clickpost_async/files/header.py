@@ -69,7 +69,7 @@ def find_column(name: str) -> Column:
 def _advice(name: str, root: str) -> str:
     if _PATH(name):
         near = similar(root, _ROOTS, likeness=_ROOT_LIKENESS)
-        suggestions = [f"{near[0]}{name[len(root) :]}"] if near else []
+        suggestions: Sequence[str] = [f"{near[0]}{name[len(root) :]}"] if near else []
     else:
         suggestions = _suggest_columns(name)[:_MOST_SUGGESTED]
     if suggestions:
