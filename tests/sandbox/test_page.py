@@ -158,7 +158,7 @@ async def test_keyboard_focus_stays_when_the_page_updates(browser: Browser) -> N
 @pytest.mark.asyncio(loop_scope="module")
 async def test_empty_page_shows_how_to_connect(browser: Browser) -> None:
     async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
-        connect = page.locator("[data-empty=requests]")
+        connect = page.locator("#connect")
         constructor = f'base_url="{sandbox.base_url}"'
         for text in (sandbox.base_url, sandbox.username, sandbox.api_key, constructor):
             await expect(connect).to_contain_text(text)

@@ -30,22 +30,15 @@ def routes(control: SandboxControl) -> list[Route]:
     async def index(request: Request) -> Response:
         from clickpost_async.sandbox.page.stream import environment
 
-        api = f"{request.url.scheme}://{request.url.netloc}/api"
-        page = environment().get_template("index.html")
-        key, exports = control.shown_key, control.export_lines(api)
-        username = control.username
-        return HTMLResponse(page.render(api=api, username=username, api_key=key, exports=exports))
+        return HTMLResponse(environment().get_template("index.html").render(api=_api(request)))
 
     async def news(request: Request) -> Response:
-        from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
+        from clickpost_async.sandbox.page.stream import PageStream, ViewOptions
 
         query = request.query_params
-        options = ViewOptions(
-            search=query.get("search", ""),
-            shown=query.get("shown", ""),
-            persons=query.get("persons") == "1",
-        )
-        page = PageStream(control, environment(), options)
+        names = ("search", "shown", "tab", "persons")
+        options = ViewOptions(**{name: query[name] for name in names if name in query})
+        page = PageStream(control, options, _api(request))
         return StreamingResponse(_events(page), media_type="text/event-stream")
 
     return [
@@ -54,6 +47,10 @@ def routes(control: SandboxControl) -> list[Route]:
         _file("/favicon.ico", "favicon.svg"),
         *(_file(f"/page/{name}", name) for name in ("page.css", "page.js", "favicon.svg")),
     ]
+
+
+def _api(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}/api"
 
 
 def _file(path: str, name: str) -> Route:
@@ -69,7 +66,7 @@ async def _events(page: "PageStream") -> AsyncGenerator[str, None]:
         began = anyio.current_time()
         news = page.news()
         if news is not None:
-            yield f"data: {json.dumps(news, separators=(',', ':'))}\n\n"
+            yield f"data: {json.dumps(news)}\n\n"
             sent_at = began
         elif began - sent_at > _HEARTBEAT:
             yield ": heartbeat\n\n"
