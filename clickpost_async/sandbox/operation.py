@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from attrs import Factory, field, frozen
 
@@ -40,12 +40,23 @@ class Reply:
     http_status: int = 200
     headers: Mapping[str, str] = Factory(dict)
 
+    @classmethod
+    def of(cls, status: int, message: object, http_status: int = 200, **body: object) -> Self:
+        """Return an envelope, with the fields of its body that are beside `meta`."""
+        meta = {"status": status, "message": message, "success": status in SUCCESSFUL}
+        return cls({"meta": meta, **body}, http_status)
+
+    @property
+    def meta(self) -> JSON:
+        """The `meta` of an envelope, empty without one; it may be nested in another one."""
+        meta = self.body.get("meta")
+        inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
+        return inner if isinstance(inner, Mapping) else {}
+
     @property
     def status(self) -> int | None:
         """The code in `meta.status`."""
-        meta = self.body.get("meta")
-        inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
-        status = inner.get("status") if isinstance(inner, Mapping) else None
+        status = self.meta.get("status")
         return status if isinstance(status, int) else None
 
 
@@ -141,15 +152,13 @@ class Operation:
         if isinstance(result, Reply):
             return result
         if result is None:
-            return Reply({"meta": meta(200, self.empty)})
-        return Reply({"meta": meta(200, self.message), "result": result})
+            return Reply.of(200, self.empty)
+        return Reply.of(200, self.message, result=result)
 
     def refuse(self, status: int, message: object, result: JSON | None = None) -> Reply:
         """Return the envelope of a rejection, which seldom has a result."""
-        body: dict[str, object] = {"meta": meta(status, message)}
-        if result is not None:
-            body["result"] = result
-        return Reply(body, self.http.get(status, 200))
+        body = {} if result is None else {"result": result}
+        return Reply.of(status, message, self.http.get(status, 200), **body)
 
     def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
         if self.auth is Auth.NONE:
@@ -196,8 +205,3 @@ def operation(
         return handle
 
     return declare
-
-
-def meta(status: int, message: object) -> JSON:
-    """Return the `meta` of an envelope."""
-    return {"status": status, "message": message, "success": status in SUCCESSFUL}

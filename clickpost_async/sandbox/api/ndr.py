@@ -3,14 +3,7 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, Reply, SandboxRequest, operation
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Parcel
@@ -36,7 +29,7 @@ def feedback(state: SandboxState, call: SandboxRequest) -> Reply:
         )
         for note in state.store.notes(FEEDBACK, start, end)
     ]
-    return Reply({"result": rows, "meta": {"meta": meta(200, "Success")}})
+    return Reply({"meta": Reply.of(200, "Success").body, "result": rows})
 
 
 @operation("ndr.act")

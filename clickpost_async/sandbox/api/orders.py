@@ -16,14 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     merchant_order_id,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, Reply, SandboxRequest, operation
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -228,7 +221,7 @@ def _reply(
     body = render(
         f"orders.{template}",
         order=order,
-        meta=meta(status, message),
+        meta=Reply.of(status, message).meta,
         username=state.username,
         order_id=_FIRST_ORDER_ID + order.id,
         tracking_id=_FIRST_TRACKING_ID + order.id,

@@ -4,14 +4,7 @@ from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import details_of
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, RefusalError, Reply, SandboxRequest, operation
 from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -120,7 +113,7 @@ def track(state: SandboxState, call: SandboxRequest) -> Reply:
             result[waybill] = _tracked(state, parcel)
         elif state.store.one(Parcel, waybill=waybill):
             result[waybill] = {"valid": False}
-    return Reply({"meta": meta(200, "SUCCESS"), "result": result or None})
+    return Reply.of(200, "SUCCESS", result=result or None)
 
 
 def _tracked(state: SandboxState, parcel: Parcel) -> JSON:

@@ -6,7 +6,7 @@ root.dataset.theme = localStorage.getItem("theme") || "";
 
 document.addEventListener("DOMContentLoaded", () => {
   const find = (id) => document.getElementById(id);
-  const view = { search: "", shown: "", tab: "orders", persons: "" };
+  const view = { search: "", shown: "", tab: "", persons: "" };
   let source = null;
   let opened = "";
 

@@ -40,10 +40,7 @@ class ViewOptions:
 
     search: str = ""
     shown: str = ""
-    tab: str = field(
-        default="orders",
-        converter=lambda it: it if it in ("returns", "ledger", "webhooks") else "orders",
-    )
+    tab: str = ""
     persons: bool = field(default=False, converter=bool)
 
 
