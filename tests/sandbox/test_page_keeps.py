@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from clickpost_async.sandbox import Sandbox, SandboxStore
-from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions
+from clickpost_async.sandbox.page.view import ROWS, View, render
 from clickpost_async.sandbox.store.repository import KEPT
 from tests.sandbox.browser import browser, looking_at, place
 from tests.sandbox.samples import raw_client
@@ -98,26 +98,24 @@ async def test_only_the_latest_is_kept_and_shown(browser: Browser) -> None:
 
 
 @pytest.mark.asyncio
-async def test_hidden_browser_tab_gets_the_current_state_only(
+async def test_browser_gets_the_current_state_only_and_only_if_it_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The requests of the last minute change with every second that passes.
     monkeypatch.setattr(SandboxStore, "pulse", lambda _: [(0, 0)] * 60)
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-0")
-        stream = PageStream(sandbox, ViewOptions())
-        first = stream.news()
-        assert stream.news() is None
+        first, seen = render(sandbox, View()), sandbox.changes()
+        assert sandbox.changes() == seen
         await place(sandbox, *(f"PEN-{number}" for number in range(1, 301)))
         sandbox.advance(sandbox.ledger()["PEN-0"][0])
-        news = stream.news()
+        assert sandbox.changes() != seen
+        news, seen = render(sandbox, View()), sandbox.changes()
 
-    assert first
     assert re.findall('data-key="(order.*?)"', first) == ["order/PEN-0"]
-    assert news
     newest = [f"order/PEN-{number}" for number in range(300, 300 - ROWS, -1)]
     assert re.findall('data-key="(order.*?)"', news) == newest
-    assert stream.news() is None
+    assert sandbox.changes() == seen
 
 
 @pytest.mark.asyncio
@@ -169,7 +167,7 @@ async def test_page_loads_nothing_from_other_hosts() -> None:
     assert {file.status_code for file in files.values()} == {200}
     assert {other.status_code for other in others} == {404}
     api = f"http://127.0.0.1:{page.url.port}/api"
-    content = PageStream(sandbox, ViewOptions(), api).news()
+    content = render(sandbox, View(), api)
     found = re.findall(r"https?://[^\s\"<]*", f"{page.text}{content}")
     assert set(found) == {api, "http://127.0.0.1:9000/"}  # and the example of a receiver
     policy = page.headers["content-security-policy"]
