@@ -2,7 +2,7 @@
 
 // Set before the first paint: the theme that was chosen here, or else the system's.
 const root = document.documentElement;
-root.dataset.theme = localStorage.getItem("theme") || "";
+root.style.colorScheme = localStorage.theme || "";
 
 document.addEventListener("DOMContentLoaded", () => {
   const find = (id) => document.getElementById(id);
@@ -24,8 +24,8 @@ document.addEventListener("DOMContentLoaded", () => {
       template.innerHTML = JSON.parse(data);
       const latest = find("requests")?.firstElementChild;
       morph(find("main"), template.content.firstElementChild, isFirst ? () => {} : flash);
-      if (!isFirst && find("requests").firstElementChild !== latest) announce();
-      focusDetail(find("main").dataset.shown && view.shown);
+      if (!isFirst && find("requests")?.firstElementChild !== latest) announce();
+      focusDetail(find("detail") && view.shown);
       isFirst = false;
     };
   }
@@ -77,7 +77,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function announce() {
     clearTimeout(announcing);
     announcing = setTimeout(() => {
-      const latest = find("requests").firstElementChild;
+      const latest = find("requests")?.firstElementChild;
       const text = latest && latest.innerText.replace(/\s+/g, " ");
       if (latest) find("announce").textContent = "Latest request: " + text;
     }, 1500);
@@ -141,10 +141,9 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     if (button.id === "reveal") look({ persons: view.persons ? "" : "1" });
     if (button.id === "theme") {
-      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const now = root.dataset.theme || (dark ? "dark" : "light");
-      root.dataset.theme = now === "dark" ? "light" : "dark";
-      localStorage.setItem("theme", root.dataset.theme);
+      const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+      const isDark = (root.style.colorScheme || system) === "dark";
+      localStorage.theme = root.style.colorScheme = isDark ? "light" : "dark";
     }
   });
 
