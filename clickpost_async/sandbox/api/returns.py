@@ -49,7 +49,8 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
         "reason": reason,
         "refund_mode": refund_mode,
         "items": parcel.details.get("items"),
-        "customer": parcel.details.get("customer"),
+        "customer": parcel.details.get("customer") or {},
+        "seller": parcel.details.get("seller") or {},
     }
     note = state.add_note(RETURN, reference, content)
     payload = _webhook(note, _REQUESTED)
@@ -59,10 +60,9 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
 
 def approve(state: SandboxState, reference: str) -> str:
     """Book a courier for a return; returns the waybill of that parcel."""
-    found = state.store.all(Note, kind=RETURN, about=reference)
-    if not found:
+    note = state.store.one(Note, kind=RETURN, about=reference)
+    if note is None:
         raise LookupError(f"the sandbox has no return {reference}")
-    note = found[-1]
     if note.content["status"] != "NEW_CASE":
         raise ValueError(f"return {reference} is approved already")
     forward = state.store.get(Parcel, id=note.content["forward_parcel"])
@@ -125,8 +125,9 @@ def _webhook(note: Note, event: int) -> JSON:
         timestamp=stamped(note.moment),
         reference=note.about,
         content=content,
-        customer_name=(content["customer"] or {}).get("customer_name"),
+        customer_name=content["customer"].get("customer_name"),
         items=[
-            render("returns.item", item=item, content=content) for item in content["items"] or ()
+            render("returns.item", id=f"{note.id}{number:03}", item=item, content=content)
+            for number, item in enumerate(content["items"] or (), 1)
         ],
     )
