@@ -98,10 +98,8 @@ def box_references(payload: JSON) -> Sequence[str | None]:
 def details_of(payload: JSON) -> JSON:
     """Return the details of an order or a registration of any version: nearly all are optional."""
     pickup, drop = address(payload, "pickup"), address(payload, "drop")
-    back, person = (
-        {**pickup, **address(payload, "return")},
-        {**drop, **section(payload, "consumer_details")},
-    )
+    back = {**pickup, **address(payload, "return")}
+    person = {**drop, **section(payload, "consumer_details")}
     invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
     shipment = "shipment_details|shipment_info|additional"
     return {
