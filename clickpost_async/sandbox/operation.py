@@ -95,13 +95,20 @@ class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
     Its message is that of the table; `detail` is appended to it, `message` replaces it, and may be
-    of any type. A few have a `result` all the same.
+    of any type. A few have a `result` all the same, or a `reply` of their own.
     """
 
     def __init__(
-        self, status: int, message: object = None, *, detail: str = "", result: JSON | None = None
+        self,
+        status: int,
+        message: object = None,
+        *,
+        detail: str = "",
+        result: JSON | None = None,
+        reply: Reply | None = None,
     ) -> None:
         self.status: int = status
+        self.reply: Reply | None = reply
         self.result: JSON | None = result
         self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
@@ -148,7 +155,7 @@ class Operation:
             if inspect.isawaitable(result):
                 result = await result
         except RefusalError as error:
-            return self.refuse(error.status, error.message, error.result)
+            return error.reply or self.refuse(error.status, error.message, error.result)
         if isinstance(result, Reply):
             return result
         if result is None:

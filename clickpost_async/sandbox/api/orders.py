@@ -64,16 +64,11 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     )
     if booking.asynchronous:
         state.store.update(order, state=State.QUEUED, polls=0)
-        return (
-            _pending(state, order)
-            if order.version == B2B
-            else _reply(state, "accepted", order, 202)
-        )
+        is_b2b = order.version == B2B
+        return _pending(state, order) if is_b2b else _reply(state, "accepted", order, 202)
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
-    failure = _refused_by_courier(state, order, booking)
-    if failure is not None:
-        return failure
+    _ask_courier(state, order, booking)
     if not state.racy:
         return _placed(state, _buy_and_place(state, order, booking), booking.version)
     waybill = _buy_label(state, order, booking)
@@ -88,30 +83,31 @@ def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
     if booking.version == B2B:
         # It is polled with the look-up.
         return _pending(state, known)
-    found = _finished(state, known, booking.origin)
-    return found if isinstance(found, Reply) else _placed(state, found, booking.version)
+    return _placed(state, _finished(state, known, booking.origin), booking.version)
 
 
-def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
-    """Return an order that is placed, now or before; or the response for one that is not."""
+def _finished(state: SandboxState, order: Order, origin: str) -> Order:
+    """Return an order that is placed, now or before; reject one that is pending, or fails."""
     if order.state is State.PLACED:
         return order
     if order.polls < state.async_polls:
         state.store.update(order, polls=order.polls + 1)
-        return _pending(state, order)
+        raise RefusalError(102, "pending", reply=_pending(state, order))
     booking = _booked(order, origin)
-    failure = _refused_by_courier(state, order, booking)
-    if failure is None:
-        return _buy_and_place(state, order, booking)
-    state.store.update(order, attempts=order.attempts + 1)
-    return failure
+    try:
+        _ask_courier(state, order, booking)
+    except RefusalError:
+        state.store.update(order, attempts=order.attempts + 1)
+        raise
+    return _buy_and_place(state, order, booking)
 
 
 def _booked(order: Order, origin: str) -> Booking:
     return booking_of(order.version, order.body, order.payload, origin)
 
 
-def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
+def _ask_courier(state: SandboxState, order: Order, booking: Booking) -> None:
+    """Reject an order that the courier rejects; the reply has the order's ids."""
     try:
         scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
     except RefusalError as error:
@@ -119,8 +115,9 @@ def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> 
             state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
         late = order.version == B2B and booking.asynchronous and error.status == 319
-        return _reply(state, "failed", order, 420 if late else error.status, error.message)
-    return None
+        code = 420 if late else error.status
+        error.reply = _reply(state, "failed", order, code, error.message)
+        raise
 
 
 def _buy_and_place(state: SandboxState, order: Order, booking: Booking) -> Order:
@@ -171,12 +168,9 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     if order is None or order.version != B2B:
         raise RefusalError(321)
     if order.state not in _EXISTING:
-        failure = _refused_by_courier(state, order, _booked(order, call.origin))
-        if failure is None:
-            raise RefusalError(321)
-        return failure
-    found = _finished(state, order, call.origin)
-    return found if isinstance(found, Reply) else _placed(state, found, B2B)
+        _ask_courier(state, order, _booked(order, call.origin))
+        raise RefusalError(321)
+    return _placed(state, _finished(state, order, call.origin), B2B)
 
 
 @operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
@@ -196,8 +190,6 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     if order is None or order.state not in _EXISTING:
         raise RefusalError(321)
     found = _finished(state, order, call.origin)
-    if isinstance(found, Reply):
-        return found
     if reference:
         # The oldest form, without ids.
         return _reply(state, "found", found, 200, "Success")
