@@ -12,7 +12,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clickpost_async.sandbox import commands
-from clickpost_async.sandbox.api import labels, params, reports
+from clickpost_async.sandbox.api import (
+    account,
+    couriers,
+    delivery,
+    labels,
+    ndr,
+    order_changes,
+    orders,
+    params,
+    pickups,
+    reports,
+    returns,
+    serviceability,
+    tracking,
+)
 from clickpost_async.sandbox.api.checks import CREATES
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
@@ -31,6 +45,12 @@ from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
+
+# Importing a chapter declares its operations.
+_CHAPTERS = (
+    *(orders, order_changes, tracking, ndr, pickups, labels, couriers, serviceability),
+    *(delivery, reports, returns, account),
+)
 
 # Requests to the control API and the page are not counted as API traffic.
 _is_control_path = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
