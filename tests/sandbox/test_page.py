@@ -310,7 +310,7 @@ async def test_every_fault_can_be_switched_on_and_off_on_the_page(browser: Brows
             await page.select_option(f"#{fault.value}", "1.0")
         await page.select_option("#latency", "0.2")
         await expect(page.locator(".fault.on")).to_have_count(len(Fault) + 1)
-        on = sandbox.faults.state()
+        on = sandbox.faults.chances()
         for name in (*(fault.value for fault in Fault), "latency"):
             await page.select_option(f"#{name}", "0.0")
         await expect(page.locator(".fault.on")).to_have_count(0)

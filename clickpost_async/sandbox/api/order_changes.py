@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError, Reply, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
@@ -19,7 +19,7 @@ _DAYS_UNTIL_COUNTED = 2
 _MOST_DAYS = 366
 
 
-@operation("orders.edit", empty="ACCEPTED")
+@Operation("orders.edit", empty="ACCEPTED")
 def edit(state: SandboxState, call: SandboxRequest) -> None:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
@@ -49,7 +49,7 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
     return {"order_type": order_type, "cod_value": value}
 
 
-@operation("orders.cancel", http={350: 400})
+@Operation("orders.cancel", http={350: 400})
 def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     """Cancel an order, or have the courier decide about it later."""
     account_code = call.query.get("account_code", "")
@@ -78,7 +78,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     return None
 
 
-@operation("orders.updated")
+@Operation("orders.updated")
 def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
     start, end = params.window(call, _LONGEST_WINDOW)
@@ -118,7 +118,7 @@ def _cursor(text: str) -> tuple[float, int]:
     return found, int(number)
 
 
-@operation("orders.daily_counts", message="Success")
+@Operation("orders.daily_counts", message="Success")
 def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))

@@ -16,7 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     merchant_order_id,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
-from clickpost_async.sandbox.operation import JSON, RefusalError, Reply, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -35,9 +35,9 @@ _WORLD_ERRORS = {400: 400}
 # --- create ---------------------------------------------------------------------------------------
 
 
-@operation("orders.create_india")
-@operation("orders.create_world", http=_WORLD_ERRORS)
-@operation("orders.create_b2b")
+@Operation("orders.create_india")
+@Operation("orders.create_world", http=_WORLD_ERRORS)
+@Operation("orders.create_b2b")
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
     booking = checked(call)
@@ -160,7 +160,7 @@ def label_url(origin: str, waybill: str) -> str:
 # --- fetch ----------------------------------------------------------------------------------------
 
 
-@operation("orders.find_b2b")
+@Operation("orders.find_b2b")
 def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return a B2B order by its reference number; this is how it is polled."""
     params.required(call.query, "reference_number")
@@ -173,8 +173,8 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     return _placed(state, _finished(state, order, call.origin), B2B)
 
 
-@operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
-@operation("orders.fetch_india", needs_username=False)
+@Operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
+@Operation("orders.fetch_india", needs_username=False)
 def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return an order by its waybill and courier, or by its reference number."""
     reference = call.query.get("reference_number")

@@ -2,7 +2,7 @@
 
 import math
 
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel
@@ -19,7 +19,7 @@ _BUCKET = 8
 
 
 # The only endpoint whose rejections have the envelope's status as HTTP status.
-@operation("returns.poll", http={301: 301, 400: 400})
+@Operation("returns.poll", http={301: 301, 400: 400})
 def poll(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """List the returns that were requested within an hour at most."""
     start, end = (_moment(call, name) for name in ("start_time", "end_time"))
