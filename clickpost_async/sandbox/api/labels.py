@@ -29,7 +29,7 @@ def _has_label(parcel: Parcel) -> bool:
 def label_file(state: SandboxState, waybill: str) -> bytes | None:
     """Return the label of a parcel as PDF, if there is one."""
     # reportlab takes longer to import than a sandbox to start.
-    from clickpost_async.sandbox.label_pdf import draw
+    from clickpost_async.sandbox.api.label_pdf import draw
 
     parcel = state.store.one(Parcel, waybill=waybill)
     if parcel is None or not _has_label(parcel):
@@ -40,7 +40,7 @@ def label_file(state: SandboxState, waybill: str) -> bytes | None:
 
 def proof_file(state: SandboxState, waybill: str) -> bytes | None:
     """Return the proof of delivery of a parcel as PDF, if there is one."""
-    from clickpost_async.sandbox.label_pdf import draw_proof
+    from clickpost_async.sandbox.api.label_pdf import draw_proof
 
     parcel = state.store.one(Parcel, waybill=waybill)
     if parcel is None or parcel.code not in tracking_codes.HANDED_OVER:
