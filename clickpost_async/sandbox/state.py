@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
-from uuid import UUID
 from weakref import WeakValueDictionary
 
 import anyio
@@ -43,7 +42,8 @@ class SandboxState(SandboxSettings):
 
     def secret(self, purpose: str) -> str:
         """Return a security key, which looks like a UUID."""
-        return str(UUID(bytes=self.noise(purpose)))
+        digits = self.noise(purpose).hex()
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
     def creating(self, reference_number: str) -> anyio.Lock:
         """Return the lock of a reference number, to be held while its order is created."""

@@ -98,7 +98,6 @@ def box_references(payload: JSON) -> Sequence[str | None]:
 def details_of(payload: JSON) -> JSON:
     """Return the details of an order or a registration of any version: nearly all are optional."""
     pickup, drop = address(payload, "pickup"), address(payload, "drop")
-    back = {**pickup, **address(payload, "return")}
     person = {**drop, **section(payload, "consumer_details")}
     invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
     shipment = "shipment_details|shipment_info|additional"
@@ -113,7 +112,6 @@ def details_of(payload: JSON) -> JSON:
         "max_edd": get(payload, "additional.max_edd"),
         "items": _items(items_of(payload)),
         # As in the webhooks of a return, whose pickup is at the customer's.
-        "seller": {name: back.get(name) for name in ("address", "phone")},
         "customer": {
             "customer_name": person.get("name"),
             "customer_email": person.get("email"),

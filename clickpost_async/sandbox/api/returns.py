@@ -3,9 +3,10 @@
 import math
 
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
+from clickpost_async.sandbox.payload import address
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
-from clickpost_async.sandbox.store.records import Note, Parcel
+from clickpost_async.sandbox.store.records import Note, Order, Parcel
 from clickpost_async.sandbox.world import couriers
 from clickpost_async.sandbox.world.clock import HOUR, exact, read_utc, stamped
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
@@ -40,6 +41,8 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
     """Request the return of a parcel as its customer; returns the return's reference number."""
     earlier = len(state.store.notes(RETURN, 0, math.inf))
     reference = f"RE{_number(state, f'return/{earlier}')}"
+    order = state.store.one(Order, waybill=parcel.waybill, courier_partner=parcel.courier_partner)
+    payload = order.payload if order else {}
     content = {
         "status": "NEW_CASE",
         "forward_waybill": parcel.waybill,
@@ -50,7 +53,7 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
         "refund_mode": refund_mode,
         "items": parcel.details.get("items"),
         "customer": parcel.details.get("customer") or {},
-        "seller": parcel.details.get("seller") or {},
+        "seller": {**address(payload, "pickup"), **address(payload, "return")},
     }
     note = state.add_note(RETURN, reference, content)
     payload = _webhook(note, _REQUESTED)
