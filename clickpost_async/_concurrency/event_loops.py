@@ -10,14 +10,14 @@ from typing import Any, Self
 import anyio
 from attrs import frozen
 
-from clickpost_async._concurrency.per_loop import _loop, loop_time
+from clickpost_async._concurrency.per_loop import current_loop, loop_time
 from clickpost_async._util.clock import boottime
 
 
 def running_loop() -> object | None:
     """Return the event loop that runs in this thread, if any: asyncio's, or trio's token."""
     try:
-        return _loop()
+        return current_loop()
     except RuntimeError:
         return None
 

@@ -34,7 +34,7 @@ class PerLoop(Generic[T]):
 
     def get_or_create(self) -> T:
         """Return this event loop's, making it if need be."""
-        loop = _loop()
+        loop = current_loop()
         made = self._made.get(loop)
         if made is None:
             self.sweep()
@@ -44,7 +44,7 @@ class PerLoop(Generic[T]):
     def get(self) -> T | None:
         """Return this event loop's if there is one; outside of any loop there is none."""
         try:
-            return self._made.get(_loop())
+            return self._made.get(current_loop())
         except RuntimeError:
             return None
 
@@ -76,7 +76,8 @@ def close_orphan(transport: asyncio.WriteTransport) -> None:
         socket.close()
 
 
-def _loop() -> object:
+def current_loop() -> object:
+    """Return the event loop that runs in this thread; raises `RuntimeError` if there is none."""
     try:
         # Called before every attempt; anyio's own check costs ten times as much.
         return asyncio.get_running_loop()

@@ -76,14 +76,15 @@ class InFlightCalls:
     ) -> T:
         """Make a call; raises its error, or one with its outcome if it is cancelled here."""
         call = _InFlightCall(anyio.CancelScope())
-        if in_doubt or not is_observed:
+        if in_doubt:
             call.outcome = Outcome.UNKNOWN
-        call.on_wire = 0 if is_observed else 1
         with call.scope:
             self._calls.add(call)
             token = _current.set(call)
             try:
                 if self._grace is None:
+                    if not is_observed:
+                        call.outcome, call.on_wire = Outcome.UNKNOWN, 1
                     return await create()
             finally:
                 _current.reset(token)

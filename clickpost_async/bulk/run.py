@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -24,7 +24,6 @@ from clickpost_async.bulk.recovery import (
     OrderCreator,
     PreparedOrder,
     in_doubt,
-    prepare_ahead,
     reject,
 )
 from clickpost_async.bulk.report import Report
@@ -84,10 +83,10 @@ class Run:
         self._foreign = 0
         self._recorder: JournaledCreator
         self._prepared: dict[int, PreparedOrder] = {}
-        scheduled = scheduled_orders(() if orders is None else orders)
-        if isinstance(scheduled, Iterator) and _are_at_hand(orders):
-            scheduled = prepare_ahead(scheduled, self._prepared)
-        self._schedule = Schedule(scheduled)
+        self._schedule = Schedule(
+            scheduled_orders(() if orders is None else orders),
+            self._prepare if _are_at_hand(orders) else None,
+        )
         self._stack = AsyncExitStack()
         self._group: TaskGroup
         self._outcomes: HandOver[OrderOutcome] = HandOver()
@@ -201,12 +200,14 @@ class Run:
             self._failure = self._failure or error
             others.cancel()
 
+    def _prepare(self, scheduled: ScheduledOrder) -> None:
+        self._prepared[scheduled.position] = PreparedOrder.of(scheduled)
+
     async def _process(self, scheduled: ScheduledOrder) -> OrderOutcome | None:
         """Return an order's outcome, or `None` if it is scheduled again."""
         if scheduled.last_outcome is not None and (self.report.stopped or self.report.halted):
             return scheduled.last_outcome
-        ahead = self._prepared.pop(scheduled.position, None)
-        order = PreparedOrder.of(scheduled) if ahead is None else ahead
+        order = self._prepared.pop(scheduled.position, None) or PreparedOrder.of(scheduled)
         if order.key is None:
             return order.invalid
         if scheduled.last_outcome is None:

@@ -4,7 +4,7 @@ import heapq
 import itertools
 import logging
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -26,6 +26,9 @@ _ROUNDS = 3
 _LONGEST_POLL = 300.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
+# Orders at hand are read so many at a time: more would block the event loop for longer than a few
+# milliseconds, and gain little.
+_AHEAD = 16
 # No more orders are read while so many are scheduled again: each is in memory as a whole.
 _MOST_WAITING = 10_000
 
@@ -123,17 +126,29 @@ class Schedule:
 
     The input is read no faster than orders are asked for; an asynchronous one is read by `read`,
     so that it may take its time while orders come up again.
+
+    Args:
+        orders: The input.
+        prepare: Called with each order of an input that is at hand: a few are read, and then
+            prepared. The same step for several orders takes two thirds of the time of all steps for
+            each in turn: the processor finds its code in the caches.
+
     """
 
-    def __init__(self, orders: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder]) -> None:
+    def __init__(
+        self,
+        orders: Iterator[ScheduledOrder] | AsyncIterator[ScheduledOrder],
+        prepare: Callable[[ScheduledOrder], object] | None = None,
+    ) -> None:
         self.unfinished: int = 0
         self.input_error: Exception | None = None
         self._input = orders
+        self._prepare = prepare
         self._is_open = True
         self._ended = False
         self._reader: anyio.CancelScope | None = None
-        # Read and not taken yet: at most one.
-        self._read: list[ScheduledOrder] = []
+        # Read and not taken yet: at most one, or a few of an input that is at hand.
+        self._read: deque[ScheduledOrder] = deque()
         self._is_requested = False
         self._requested = anyio.Event()
         self._changed = anyio.Event()
@@ -183,10 +198,10 @@ class Schedule:
                 heapq.heappop(self._later)
                 return scheduled
         if self._read:
-            return self._read.pop()
+            return self._read.popleft()
         if self._may_read and not isinstance(self._input, AsyncIterator):
-            self._read_one()
-            return self._read.pop() if self._read else None
+            self._read_some()
+            return self._read.popleft() if self._read else None
         return None
 
     @property
@@ -237,15 +252,19 @@ class Schedule:
         except Exception as error:  # noqa: BLE001 - it is the caller's own, and is given back
             self.input_error = error
 
-    def _read_one(self) -> None:
+    def _read_some(self) -> None:
         assert isinstance(self._input, Iterator)  # noqa: S101 - the others are read by `read`
         try:
-            self._add(next(self._input))
+            for _ in range(1 if self._prepare is None else _AHEAD):
+                self._add(next(self._input))
         except StopIteration:
             self._is_open = False
         except Exception as error:  # noqa: BLE001 - as above
             self._is_open = False
             self.input_error = error
+        if self._prepare is not None:
+            for scheduled in self._read:
+                self._prepare(scheduled)
 
     def _add(self, scheduled: ScheduledOrder) -> None:
         self._read.append(scheduled)

@@ -319,6 +319,26 @@ async def test_orders_at_hand_before_a_failure_of_the_input_are_created() -> Non
 
 
 @virtual_time
+async def test_orders_that_were_read_have_outcomes_when_the_run_is_stopped() -> None:
+    orders = AtHand()
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, orders, max_concurrency=1) as run,
+    ):
+        first = await anext(run)
+        run.stop()
+        others = [outcome async for outcome in run]
+        calls = clickpost.stats().calls
+
+    assert orders.read == 1 + len(others) == 16
+    assert [outcome.position for outcome in (first, *others)] == [*range(16)]
+    assert {type(outcome) for outcome in others} <= {Placed, Pending}
+    assert isinstance(others[-1], Pending)
+    # The second one was under way, at most.
+    assert calls <= 2
+
+
+@virtual_time
 async def test_asynchronous_input_may_take_its_time() -> None:
     async def slow() -> AsyncIterator[Any]:
         for number in range(5):
