@@ -266,3 +266,11 @@ def test_cell_that_is_likely_right_has_no_warning(cell: str, kind: CellKind) -> 
 def test_displayed_text_is_short_and_without_control_characters() -> None:
     assert shown("a\x1b[31m\nb") == "a\ufffd[31m b"
     assert len(shown("x" * 1000)) == 61
+
+
+@pytest.mark.parametrize("kind", [CellKind.COUNTRY, CellKind.STATE])
+@pytest.mark.parametrize(("cell", "value"), [("'IN", "IN"), ("' KA", "KA"), ("'", None)])
+def test_place_is_read_without_the_apostrophe_that_marks_text(
+    kind: CellKind, cell: str, value: str | None
+) -> None:
+    assert read_cell(cell, kind) == value
