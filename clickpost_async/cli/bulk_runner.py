@@ -35,6 +35,9 @@ from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
 
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+# Windows has none.
+_HANGUPS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 # How often a bar is drawn, and, where there is none, a line is printed; in seconds.
 _DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
@@ -172,25 +175,34 @@ def _code(run: Run) -> int:
 
 @contextmanager
 def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
-    """Stop the run at the first interruption, and exit at once at the second."""
+    """Stop the run at the first interruption, and exit at once at the second.
+
+    A closed terminal stops the run, too; it may send several signals, which count as one.
+    """
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def stop(number: int) -> None:
         if run.report.stopped:
-            everything.cancel()
+            if number in _INTERRUPTIONS:
+                everything.cancel()
             return
         run.stop()
         print_message(
             "stopping: waiting a few seconds for responses; interrupt again to leave at once"
         )
 
-    # Not the loop's own handlers, which Windows does not have.
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(n, lambda *_: loop.call_soon_threadsafe(stop)) for n in numbers]
+    def handle(number: int, _: object) -> None:
+        loop.call_soon_threadsafe(stop, number)
+
+    # Not the loop's own handlers, which Windows does not have. What nohup ignores stays ignored.
+    before = {number: signal.getsignal(number) for number in (*_INTERRUPTIONS, *_HANGUPS)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 

@@ -181,6 +181,7 @@ def main() -> None:
         from clickpost_async.cli.docstrings import restore
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
+    _open_closed_streams()
     _write_utf8_to_pipes()
     app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
@@ -201,6 +202,17 @@ def main() -> None:
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the parent process has closed, as some daemons do.
+
+    The first file that is opened would get the number of a closed one, and what is written to the
+    stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _write_utf8_to_pipes() -> None:

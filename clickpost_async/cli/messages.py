@@ -1,5 +1,6 @@
 """Messages of the commands, to standard error."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -14,8 +15,13 @@ _OPTIONS = {
 
 
 def print_message(text: object) -> None:
-    """Print a message to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a message to standard error; the command goes on if that cannot be written."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # The terminal or the reader is gone, or the disk is full. What is buffered would fail again
+        # when the process exits, and change its exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def end_with_usage_error(*lines: object) -> NoReturn:

@@ -268,7 +268,9 @@ def test_unusable_input_is_named_and_nothing_is_sent(
     assert served.sandbox.ledger() == {}
 
 
-def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
+def interrupted(
+    server: Served, tmp_path: Path, *, times: int, by: signal.Signals = signal.SIGINT
+) -> int:
     """Interrupt a run of a hundred slow orders after the first of them were placed."""
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(100))))
     journal = tmp_path / "run.db"
@@ -286,7 +288,7 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
             time.sleep(0.01)
         assert running.stderr is not None
         for number in range(times):
-            running.send_signal(signal.SIGINT)
+            running.send_signal(by)
             if number == 0:
                 assert b"stopping" in running.stderr.readline()
         sys.stderr.write(running.stderr.read().decode())
@@ -466,6 +468,55 @@ def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
     assert again.returncode == 0, again.stderr
     ledger = slow.sandbox.ledger()
     assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
+
+
+@pytest.mark.fault("L08")
+def test_l08_run_whose_terminal_is_closed_finishes_orders_in_flight(
+    slow: Served, tmp_path: Path
+) -> None:
+    # A shell and the kernel may send a signal each.
+    ended = interrupted(slow, tmp_path, times=2, by=signal.SIGHUP)
+
+    assert ended == 130
+    assert status(tmp_path / "run.db").in_doubt == 0
+
+
+def test_run_under_nohup_survives_the_end_of_its_terminal(served: Served, tmp_path: Path) -> None:
+    names = [f"B-{number}" for number in range(30)]
+    file = saved(tmp_path / "day.jsonl", orders(*names))
+    script = "trap '' HUP; \"$@\" & run=$!; while kill -HUP $run; do sleep 0.05; done; wait $run"
+
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *command(file, "--rate", 30)],
+        env=environ(served),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert set(served.sandbox.ledger()) == set(names)
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_run_whose_messages_cannot_be_written_ends_as_any_other(
+    streams: str, served: Served, tmp_path: Path
+) -> None:
+    file, results = saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), tmp_path / "results.csv"
+    words = command(file, "--journal", tmp_path / "run.db", "--results", results)
+
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *words],
+        env=environ(served),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert b"Traceback" not in done.stderr
+    assert [row["reference_number"] for row in table(results)] == ["B-1", "B-2"]
+    assert status(tmp_path / "run.db").counts[JournalState.PLACED] == 2
 
 
 def show_bar(server: Served, file: Path, **more: str) -> bytes:
