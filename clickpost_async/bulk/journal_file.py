@@ -48,6 +48,8 @@ class JournalFile(JournalStore):
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
+        # As it is now: the working directory may change.
+        self._place = self._path.absolute()
         with _explaining_errors(self._path):
             # Before anything is created, changed or locked: it may be another program's file.
             _refuse_foreign(self._path)
@@ -133,6 +135,23 @@ class JournalFile(JournalStore):
                 " restore it, or look the orders of that run up one by one"
             )
 
+    def _refuse_if_removed(self) -> None:
+        """Raise `JournalError` once another file, or none, is where this one or its lock was.
+
+        Writes would succeed, and could not be found by the run that resumes this one.
+        """
+        for suffix, descriptor in (("", self._file), ("-lock", self._lock)):
+            place = Path(f"{self._place}{suffix}")
+            try:
+                is_here = os.path.samestat(place.stat(), os.fstat(descriptor))
+            except FileNotFoundError:
+                is_here = False
+            if not is_here:
+                self._refuse(
+                    "or its -lock file was deleted, moved or replaced while a run was using it;"
+                    " put it back, or look the orders of that run up one by one"
+                )
+
     def _refuse(self, why: str) -> None:
         message = f"the journal {self._path} {why}"
         raise JournalError(message)
@@ -156,6 +175,7 @@ class JournalFile(JournalStore):
             with _transaction(self._database, stays_open=not durable):
                 done = [write() for write in writes]
                 if durable:
+                    self._refuse_if_removed()
                     self._commits += 1
                     _write_settings(self._database, commits=self._commits)
             if durable:

@@ -30,7 +30,7 @@ from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import LabelDownloads
 from clickpost_async.cli.messages import print_message
 from clickpost_async.cli.order_files import REJECTED, OrderFile, SourceRows
-from clickpost_async.cli.outcome_tables import OutcomeTables
+from clickpost_async.cli.outcome_tables import OutcomeTables, describe_unwritten
 from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
@@ -105,12 +105,18 @@ async def _push(
     labels = LabelDownloads(clickpost, job.labels) if job.labels else None
     if rows is not None:
         job.tables.begin(rows.header)
+    unwritten: OSError | None = None
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
             with _stopping(run, everything), _warnings():
                 async for outcome in run:
                     row = None if rows is None else rows.finish(outcome)
-                    job.tables.add(outcome, row)
+                    if unwritten is None:
+                        try:
+                            job.tables.add(outcome, row)
+                        except OSError as error:
+                            unwritten = error
+                            run.stop()
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
     if everything.cancelled_caught:
@@ -121,8 +127,10 @@ async def _push(
         return INTERRUPTED
     if labels is not None:
         await labels.end(job.merge)
+    if unwritten is not None:
+        print_message(describe_unwritten(unwritten))
     _summarise(job, run, rows)
-    return _code(run)
+    return _code(run) if unwritten is None else 1
 
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:

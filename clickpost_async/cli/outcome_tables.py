@@ -86,6 +86,11 @@ def _describe(outcome: Rejected | Unknown | Pending) -> str:
     return f"{place}{outcome.reference_number}: {reason}"
 
 
+def describe_unwritten(error: OSError) -> str:
+    """Return what to do about a results or errors file that cannot be written."""
+    return f"{error.filename} cannot be written: {error.strerror}"
+
+
 @contextmanager
 def _usage_errors(path: Path) -> Generator[None]:
     """Exit with what is wrong with a file that cannot be written."""

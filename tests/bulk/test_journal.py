@@ -967,6 +967,45 @@ async def test_status_of_an_empty_file_is_refused(tmp_path: Path) -> None:
         status(path)
 
 
+@pytest.mark.fault("L06")
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["run.db", "run.db-lock"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_l06_journal_that_is_deleted_or_replaced_under_way_stops_the_run(
+    name: str, is_replaced: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    async with Journal.at(path, account=ME) as journal:
+        await journal.admit(entry(0))
+        await journal.sending(key(0))
+        (tmp_path / name).rename(tmp_path / "moved")
+        if is_replaced:
+            shutil.copy(tmp_path / "moved", tmp_path / name)
+
+        with pytest.raises(JournalError, match="deleted, moved or replaced"):
+            await journal.sending(key(0))
+
+        (tmp_path / "moved").replace(tmp_path / name)
+        with pytest.raises(JournalError, match="deleted, moved or replaced"):
+            await journal.record(key(0), JournalState.PLACED, b"{}")
+
+    # Put back, it is whole: the write that failed is not in it.
+    assert states(path) == {"R-0": "sending"}
+
+
+@pytest.mark.asyncio
+async def test_journal_is_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Journal.at("run.db", account=ME) as journal:
+        await journal.admit(entry(0))
+        monkeypatch.chdir("/")
+        await journal.sending(key(0))
+
+    assert states(tmp_path / "run.db") == {"R-0": "sending"}
+
+
 @virtual_time
 async def test_deleted_journal_can_be_started_again(tmp_path: Path) -> None:
     path = tmp_path / "run.db"

@@ -660,6 +660,25 @@ def test_output_that_is_the_input_is_refused_and_the_input_stays(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["day.jsonl", "link.jsonl"]
 
 
+@pytest.mark.fault("L05")
+@pytest.mark.parametrize("option", ["--results", "--errors"])
+def test_l05_run_stops_where_its_output_cannot_be_written(
+    option: str, served: Served, tmp_path: Path
+) -> None:
+    wrong = json.dumps(india_order("B-0", drop_info__drop_pincode="41100")) + "\n"
+    file = saved(tmp_path / "day.jsonl", wrong + orders(*(f"B-{n}" for n in range(1, 200))))
+    journal = tmp_path / "run.db"
+
+    done = push(served, file, option, "/dev/full", "--journal", journal, "--max-concurrency", 2)
+
+    assert done.returncode == 1
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(served.sandbox.ledger()) < 199
+    assert status(journal).in_doubt == 0
+
+
 def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     (tmp_path / "folder").mkdir()
