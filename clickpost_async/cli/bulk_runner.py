@@ -105,32 +105,29 @@ async def _push(
     labels = LabelDownloads(clickpost, job.labels) if job.labels else None
     if rows is not None:
         job.tables.begin(rows.header)
-    unwritten: OSError | None = None
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
-            with _stopping(run, everything), _warnings():
+            with _stopping(run, labels, everything), _warnings():
                 async for outcome in run:
                     row = None if rows is None else rows.finish(outcome)
-                    if unwritten is None:
-                        try:
-                            job.tables.add(outcome, row)
-                        except OSError as error:
-                            unwritten = error
-                            run.stop()
+                    job.tables.add(outcome, row)
+                    if job.tables.unwritten is not None:
+                        run.stop()
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
+                if labels is not None:
+                    await labels.end(job.merge)
     if everything.cancelled_caught:
         print_message(
             "interrupted; orders in flight have an unknown outcome:"
             " run the same command again to resolve them"
         )
         return INTERRUPTED
-    if labels is not None:
-        await labels.end(job.merge)
-    if unwritten is not None:
-        print_message(describe_unwritten(unwritten))
+    if job.tables.unwritten is not None:
+        print_message(describe_unwritten(job.tables.unwritten))
     _summarise(job, run, rows)
-    return _code(run) if unwritten is None else 1
+    is_incomplete = labels is not None and labels.is_incomplete
+    return 1 if job.tables.unwritten is not None else _code(run) or int(is_incomplete)
 
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
@@ -182,7 +179,9 @@ def _code(run: Run) -> int:
 
 
 @contextmanager
-def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
+def _stopping(
+    run: Run, labels: LabelDownloads | None, everything: anyio.CancelScope
+) -> Generator[None]:
     """Stop the run at the first interruption, and exit at once at the second.
 
     A closed terminal stops the run, too; it may send several signals, which count as one.
@@ -195,6 +194,8 @@ def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
                 everything.cancel()
             return
         run.stop()
+        if labels is not None:
+            labels.stop()
         print_message(
             "stopping: waiting a few seconds for responses; interrupt again to leave at once"
         )

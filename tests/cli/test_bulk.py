@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import math
 import os
 import pty
 import re
@@ -15,17 +16,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from clickpost_async.bulk import create, status
+from clickpost_async import NoReplyError
+from clickpost_async.bulk import Placed, create, status
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
-from clickpost_async.cli.label_downloads import file_name
+from clickpost_async.cli.label_downloads import LabelDownloads, file_name
 from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
+from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.helpers.command_line import run_command_line
 from tests.helpers.scripted_transport import never_responds, playing
@@ -231,6 +235,91 @@ def test_labels_are_downloaded_and_merged_in_the_order_of_the_file(
     assert [
         bought[name][0] in text for name, text in zip(("B/1", "B-2", "B-3"), texts, strict=True)
     ]
+
+
+class Labels:
+    """What downloads labels of a client: one that works, one that fails, one that never ends."""
+
+    async def download(self, order: CreatedOrder, path: Path, *, overwrite: bool) -> Path:
+        assert overwrite
+        match order.label:
+            case "works":
+                path.write_bytes(b"%PDF")
+                return path
+            case "fails":
+                raise NoReplyError("cut off")
+            case _:
+                await asyncio.sleep(math.inf)
+                raise AssertionError
+
+
+def placed(*labels: str | None) -> list[Placed]:
+    return [
+        Placed(position=position, reference_number=f"B-{position}", order=CreatedOrder(label=label))
+        for position, label in enumerate(labels)
+    ]
+
+
+@virtual_time
+async def test_labels_that_are_missing_are_reported_and_set_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    for outcome in placed("works", "fails", None):
+        await downloads.fetch(outcome)
+    await downloads.end(None)
+
+    printed = capsys.readouterr().err
+    assert "label of B-1: cut off" in printed
+    assert "1 labels were not downloaded" in printed
+    assert "1 placed orders have no label" in printed
+    assert downloads.is_incomplete
+
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    for outcome in placed("works", None):
+        await downloads.fetch(outcome)
+    await downloads.end(None)
+    assert not downloads.is_incomplete
+
+
+@virtual_time
+async def test_stop_ends_the_downloads_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    asyncio.get_running_loop().call_later(5, downloads.stop)
+    began = asyncio.get_running_loop().time()
+
+    # More than are downloaded at once, so that the last ones wait for a slot.
+    for outcome in placed(*["hangs"] * 100):
+        await downloads.fetch(outcome)
+    await downloads.end(tmp_path / "all.pdf")
+
+    assert asyncio.get_running_loop().time() - began == 5
+    assert "100 labels were not downloaded" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_label_that_cannot_be_downloaded_sets_the_exit_code(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    folder = tmp_path / "labels"
+    (folder / "B-1.pdf").mkdir(parents=True)
+
+    done = push(served, file, "--labels", folder)
+
+    assert done.returncode == 1, done.stderr
+    assert "1 labels were not downloaded" in done.stderr
+    assert (folder / "B-2.pdf").is_file()
+
+
+def test_labels_folder_that_is_a_file_is_refused(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+
+    done = push(served, file, "--labels", file)
+
+    assert done.returncode == 2, done.stderr
+    assert f"{file}: File exists" in done.stderr
+    assert served.sandbox.ledger() == {}
 
 
 def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
