@@ -128,8 +128,12 @@ class JournalFile(JournalStore):
         whose = _read_setting(database, "account")
         if whose != account:
             self._refuse(f"belongs to {whose}, not to {account}; give each its own")
-        is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
-        if is_cut or (log_is_missing and not _read_setting(database, "clean")):
+        counted = _read_count(self._lock) or 0
+        is_cut = counted > int(_read_setting(database, "commits"))
+        # Without a count, only a run that has closed the file shows that no log is missing. With
+        # one, the file is whole: SQLite has removed the log of a run that could not close it.
+        is_unsure = log_is_missing and not counted and not _read_setting(database, "clean")
+        if is_cut or is_unsure:
             self._refuse(
                 "is missing its last writes: its -wal file is missing or truncated;"
                 " restore it, or look the orders of that run up one by one"
