@@ -140,7 +140,8 @@ async def push(
         part=part,
     )
     if dry_run:
-        return order_files.dry_run(source)
+        with messages.interruptible():
+            return order_files.dry_run(source)
     try:
         with ExitStack() as stack:
             return await bulk_runner.push(

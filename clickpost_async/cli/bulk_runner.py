@@ -28,7 +28,7 @@ from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
 from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import LabelDownloads
-from clickpost_async.cli.messages import print_message
+from clickpost_async.cli.messages import interruptible, print_message
 from clickpost_async.cli.order_files import REJECTED, OrderFile, SourceRows
 from clickpost_async.cli.outcome_tables import OutcomeTables, describe_unwritten
 from clickpost_async.client import ClickPost
@@ -68,7 +68,8 @@ class Job:
 
 async def push(job: Job) -> int:
     """Create the orders of a file, or resolve a journal; returns the exit code."""
-    rows = None if job.source is None else SourceRows(job.source)
+    with interruptible():
+        rows = None if job.source is None else SourceRows(job.source)
     async with client(rate=job.rate) as opened:
         resend = Resend.NEVER if job.no_resend else opened.retry.resend
         retry = evolve(opened.retry, settle_delay=job.settle_delay, resend=resend)

@@ -560,6 +560,32 @@ def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
 
 
 @pytest.mark.fault("L08")
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+def test_l08_one_signal_ends_the_reading_of_a_file(
+    options: list[str], served: Served, tmp_path: Path
+) -> None:
+    # The first pass reads to the end of a file that has none.
+    line = json.dumps(india_order("B-1")) + "\n"
+    with subprocess.Popen(
+        command("-", *options), env=environ(served), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(line.encode() * 2000)
+        running.stdin.flush()
+        # It has begun to read once it has emptied the pipe.
+        for _ in range(2000):
+            if not select.select([], [running.stdin], [], 0)[1]:
+                time.sleep(0.01)
+                continue
+            break
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        assert running.wait(timeout=30) == 130
+        assert b"Traceback" not in running.stderr.read()
+
+
+@pytest.mark.fault("L08")
 def test_l08_run_whose_terminal_is_closed_finishes_orders_in_flight(
     slow: Served, tmp_path: Path
 ) -> None:
