@@ -47,6 +47,7 @@ _ROOTS = (
 )
 # There are few of them, and none is similar to another.
 _ROOT_LIKENESS = 0.6
+_MOST_SUGGESTED = 3
 # A foreign column that is ignored.
 IGNORED = Column(name="", kind=CellKind.TEXT, india=None, world=None)
 
@@ -68,11 +69,11 @@ def find_column(name: str) -> Column:
 def _advice(name: str, root: str) -> str:
     if _PATH(name):
         near = similar(root, _ROOTS, likeness=_ROOT_LIKENESS)
-        suggestion = f"{near[0]}{name[len(root) :]}" if near else None
+        suggestions: Sequence[str] = [f"{near[0]}{name[len(root) :]}"] if near else []
     else:
-        suggestion = suggest_column(name)
-    if suggestion:
-        return f"unknown column; did you mean {suggestion}?"
+        suggestions = _suggest_columns(name)[:_MOST_SUGGESTED]
+    if suggestions:
+        return f"unknown column; did you mean {' or '.join(suggestions)}?"
     return (
         "unknown column; rename it to a known one, remove it, "
         "or give the path it goes to (additional.…)"
@@ -121,6 +122,21 @@ def suggest_column(name: str) -> str | None:
             by_key.setdefault(other_key, column)
     near = similar(key, by_key)
     return by_key[near[0]] if near else None
+
+
+def _suggest_columns(name: str) -> Sequence[str]:
+    """Return the columns that a foreign name may mean: those of all sides if it names none."""
+    certain = suggest_column(name)
+    if certain is not None:
+        return (certain,)
+    side, key = _liken(name)
+    within = [column for column in COLUMNS if side in (None, _liken(column)[0])]
+    by_side: dict[str | None, str] = {}
+    for column in within:
+        other_side, other_key = _liken(column)
+        if other_key in (key, f"item_{key}"):
+            by_side.setdefault(other_side, column)
+    return [*by_side.values()] or similar(name, within)
 
 
 @cache

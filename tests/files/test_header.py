@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from clickpost_async.files.cells import CellKind
@@ -35,10 +37,14 @@ def test_known_path_keeps_the_kind_of_its_column() -> None:
         ("cod_valu", "cod_value"),
         ("Pickup Pin Code", "pickup_pincode"),
         ("aditional.zone", "additional.zone"),
+        ("drop_nam", "drop_name"),
+        ("Email", "pickup_email or drop_email or return_email"),
+        ("Qty", "item_quantity"),
+        ("SKU", "item_sku"),
     ],
 )
-def test_unknown_column_is_reported_with_the_nearest_name(name: str, nearest: str) -> None:
-    with pytest.raises(UnknownColumnError, match=f"did you mean {nearest}?"):
+def test_unknown_column_is_reported_with_the_nearest_names(name: str, nearest: str) -> None:
+    with pytest.raises(UnknownColumnError, match=re.escape(f"did you mean {nearest}?")):
         find_column(name)
 
 

@@ -29,10 +29,17 @@ from clickpost_async.sandbox import Sandbox, served
 from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import CREDENTIALS, india_order
 
+# A worker that claims the messages of a dead one after 6 s instead of 30.
+_WORKER = """
+from clickpost_async.cli.main import main
+from clickpost_async.integrations._order_broker import OrderBroker
+
+OrderBroker.__init__.__kwdefaults__["idle"] = 6.0
+"""
+_RUN = "main()"
 # The control: a ledger that remembers nothing.
 _FORGETFUL = """
 from clickpost_async.fleet import ledger, worker
-from clickpost_async.cli.main import main
 
 async def claim(self, key, digest, *, registered):
     return ledger.Granted(None)
@@ -48,7 +55,6 @@ async def send_as_new(self, order, sent):
 
 ledger.OpenLedger.claim, ledger.OpenLedger.sending = claim, sending
 worker.Worker._send = send_as_new
-main()
 """
 
 
@@ -116,14 +122,14 @@ def environ(url: str) -> dict[str, str]:
 
 @contextmanager
 def worker(
-    url: str, redis: str, *, rate: str, max_concurrency: int, script: str | None = None
+    url: str, redis: str, *, rate: str, max_concurrency: int, remember: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a worker, in a process group of its own."""
     words = ["worker", redis, "--rate", rate, "--processes", "1"]
     words += ["--max-concurrency", str(max_concurrency)]
-    what = ["-m", "clickpost_async"] if script is None else ["-c", script]
+    script = _WORKER + ("" if remember else _FORGETFUL) + _RUN
     process = subprocess.Popen(
-        [sys.executable, *what, *words],
+        [sys.executable, "-c", script, *words],
         env=environ(url),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -240,10 +246,10 @@ async def play(
 ) -> Verdict:
     """Push orders; kill workers, and after two thirds of them restart Redis or promote a replica.
 
-    The workers die one after the other until a third of the orders was sent.
+    The workers die one after the other until a third of the orders was sent. With workers that do
+    not `remember`, it ends when an order is bought twice.
     """
     file = write_orders(folder, orders)
-    script = None if remember else _FORGETFUL
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
     async with served(sandbox) as api, AsyncExitStack() as stack:
@@ -261,7 +267,7 @@ async def play(
                 rate=spelled,
                 # So that the others have enough to go on with when one is dead.
                 max_concurrency=max_concurrency or min(100, orders // (4 * workers)),
-                script=script,
+                remember=remember,
             )
             for _ in range(workers)
         ]
@@ -280,6 +286,9 @@ async def play(
                 with replica.client() as client:
                     client.replicaof("NO", "ONE")
                 address.move(replica.port)
+            if not remember:
+                await asyncio.wait_for(bought_twice(sandbox), patience)
+                pushing.kill()
             _, printed_text = await asyncio.wait_for(pushing.communicate(), patience)
             with (replica or redis).client() as client:
                 queued = sum(int(client.xlen(key)) for key in client.keys("*:orders"))
@@ -306,6 +315,12 @@ async def reached(sandbox: Timing, calls: int) -> None:
         await asyncio.sleep(0.005)
     message = f"{len(sandbox.times)} of {calls} calls came"
     raise TimeoutError(message)
+
+
+async def bought_twice(sandbox: Timing) -> None:
+    """Return when an order has two labels."""
+    while all(len(waybills) < 2 for waybills in sandbox.ledger().values()):  # noqa: ASYNC110 - a sandbox has no event for it
+        await asyncio.sleep(0.1)
 
 
 def _redis_event(given: argparse.Namespace) -> str:
