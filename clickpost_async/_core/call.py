@@ -87,11 +87,12 @@ class Call(CallState[R]):
         if contents is not None:
             self.refuse_unless_equal(contents, "is being created")
         self.leader = leader
-        await self.runtime.single_flight.wait(key, leader)
-        self.leader = None
-        if contents is not None and leader.has_result_for(self.runtime.counts):
+        if not await self.runtime.single_flight.wait(key, leader):
+            self.error = self.left_behind()
+        elif contents is not None and leader.has_result_for(self.runtime.counts):
             self.result = leader.result
             self.error = copy.copy(leader.error)
+        self.leader = None
 
     # --- after a first attempt that failed or left the order pending ------------------------------
 

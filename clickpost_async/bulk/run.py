@@ -160,9 +160,7 @@ class Run:
 
     def __aiter__(self) -> AsyncIterator[OrderOutcome]:
         if not self._is_entered:
-            message = (
-                "a run has to be entered first: async with bulk.create(…) as run"
-            )
+            message = "a run has to be entered first: async with bulk.create(…) as run"
             raise RuntimeError(message)
         return self
 
