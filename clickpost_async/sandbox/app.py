@@ -98,9 +98,7 @@ class Application(SandboxControl):
         """Return the largest number of calls in any window of so many seconds."""
         return busiest(sorted(call.moment for call in self.requests()), seconds)
 
-    async def respond(
-        self, operation: Operation, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def respond(self, called: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a call of an operation, or inject a fault."""
         # The event loop's clock: in a test it may be virtual.
         moment = anyio.current_time()
@@ -111,32 +109,30 @@ class Application(SandboxControl):
             return
         query = dict(request.query_params)
         call = SandboxRequest(
-            operation=operation.name,
+            operation=called.name,
             credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
             query=query,
             body=body,
             payload=read_json(body),
             url=str(request.url),
         )
-        reference = _reference(operation, call)
+        reference = _reference(called, call)
         wait = 0.0 if self._limit is None else self._limit.wait(moment)
-        asks = operation.name in CREATES.values()
+        asks = called.name in CREATES.values()
         fault = None if wait else self.faults.draw(reference, asks_courier=asks)
         reply: Reply | None = None
-        with self.traffic.create(reference if operation.method == "POST" else ""):
+        with self.traffic.create(reference if called.endpoint.method == "POST" else ""):
             if self.faults.latency:
                 await anyio.sleep(self.faults.latency)
             if not wait and (fault is None or fault.books):
                 self.catch_up()
-                reply = await operation.respond(
-                    self, call, username=self.username, key=self.api_key
-                )
+                reply = await called.respond(self, call)
         response = response_to(reply) if reply else None
         if wait:
             response = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
-            response = injected_response(fault, self.faults, operation)
-        self._log(operation, call, reference, reply, response, fault=fault, moment=moment)
+            response = injected_response(fault, self.faults, called)
+        self._log(called, call, reference, reply, response, fault=fault, moment=moment)
         if response is not None:
             await response(scope, receive, send)
         elif fault is Fault.HANG:
@@ -147,7 +143,7 @@ class Application(SandboxControl):
 
     def _log(
         self,
-        operation: Operation,
+        called: Operation,
         call: SandboxRequest,
         reference: str,
         reply: Reply | None,
@@ -164,10 +160,10 @@ class Application(SandboxControl):
             envelope = read_json(content)
             code = Reply(envelope).status if isinstance(envelope, dict) else None
         self.store.log_call(
-            operation=operation.name,
+            operation=called.name,
             about=about,
             reference_number=reference,
-            method=operation.method,
+            method=called.endpoint.method,
             path=urlsplit(call.url).path,
             query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
             body=call.body.replace(key, _PLACEHOLDER_KEY.encode()) if key else call.body,
@@ -183,9 +179,9 @@ class Application(SandboxControl):
         )
 
 
-def _reference(operation: Operation, call: SandboxRequest) -> str:
+def _reference(called: Operation, call: SandboxRequest) -> str:
     """Return the reference number that a call is about, fit for the log."""
-    section = "shipment_info" if operation.name == "orders.create_b2b" else "shipment_details"
+    section = "shipment_info" if called.name == "orders.create_b2b" else "shipment_details"
     payload = call.payload if isinstance(call.payload, Mapping) else {}
     found = get(payload, f"{section}.reference_number")
     return params.printable(call.query.get("reference_number") if found is None else found)

@@ -7,11 +7,9 @@ GET. The response to an invalid request is 400 or 404 with `{"error": "…"}`.
 
 import inspect
 import json
-import math
 import re
 import typing
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, TypeVar
 
@@ -22,11 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clickpost_async.sandbox.http.security import guard
+from clickpost_async.structures._constraints import Pattern
+from clickpost_async.structures._schema import check_kind, converter, undecorated
 
-_LONGEST_TEXT = 1000
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 _is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
-_LARGEST = 2**53
 _COMMAND = "_sandbox_command"
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -39,9 +36,22 @@ class Between:
     least: int
     most: int
 
-    def __contains__(self, number: int) -> bool:
-        return self.least <= number <= self.most
+    def __call__(self, number: int) -> str | None:
+        """Return what is wrong with a number, if anything is."""
+        is_within = self.least <= number <= self.most
+        return None if is_within else f"must be from {self.least} to {self.most}"
 
+
+# Of parameters without rules of their own. An unpaired surrogate cannot be encoded as UTF-8.
+_RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
+    int: [Between(0, 2**53)],
+    str: [
+        Pattern.of(
+            r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,1000}",
+            "must be at most 1000 characters, and no control characters",
+        )
+    ],
+}
 
 Limit = Annotated[int, Between(1, 1000)]
 
@@ -148,66 +158,34 @@ def _arguments(
     parameters = inspect.signature(call).parameters
     *_, last = parameters.values()
     if last.kind is inspect.Parameter.VAR_KEYWORD:
-        return {name: _converted(name, value, kinds[last.name]) for name, value in given.items()}
+        return {name: _checked(name, value, kinds[last.name]) for name, value in given.items()}
     if not kinds.keys() >= given.keys():
         [unknown, *_] = given.keys() - kinds.keys()
         raise ValueError(f"{unknown[:40]!r} is none of {', '.join(kinds) or 'no parameters'}")
     arguments = {**given, **path}
     return {
-        name: _converted(name, arguments.get(name), kind)
+        name: _checked(name, arguments.get(name), kind)
         for name, kind in kinds.items()
         if name in arguments or parameters[name].default is inspect.Parameter.empty
     }
 
 
-def _converted(name: str, value: object, kind: Any) -> object:
+def _checked(name: str, value: object, hint: Any) -> object:
     """Return a value as the kind that a parameter is annotated with; raises ValueError."""
-    if NoneType in typing.get_args(kind):
-        [kind, _] = typing.get_args(kind)
-        if value is None:
-            return None
-    bounds = next(iter(getattr(kind, "__metadata__", ())), Between(0, _LARGEST))
-    kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    if kind is int:
-        return _whole(name, value, bounds)
-    if kind is float:
-        return _number(name, value)
-    if kind is bool and not isinstance(value, bool):
-        raise ValueError(f"{name}: true or false is needed")
-    if kind is bool:
-        return value
-    if typing.get_origin(kind) is not None:
-        values = value if isinstance(value, list) else [value]
-        return [_whole(name, part, bounds) for part in values]
-    return kind(_text(name, value))
-
-
-def _number(name: str, value: object) -> float:
-    number = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name}: a number is needed")
-    return number
-
-
-def _whole(name: str, value: object, bounds: Between) -> int:
-    # A path and a query have digits.
-    number = int(value) if isinstance(value, str) and _is_short_number(value) else value
-    if isinstance(number, int) and not isinstance(number, bool) and number in bounds:
-        return number
-    raise ValueError(f"{name}: a whole number from {bounds.least} to {bounds.most} is needed")
-
-
-def _text(name: str, value: object) -> str:
-    # An unpaired surrogate is no character, and cannot be encoded as UTF-8.
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or _UNPRINTABLE(value):
-        raise ValueError(
-            f"{name}: a string of at most {_LONGEST_TEXT} characters is needed, without control"
-            " characters"
-        )
-    return value
+    if value is None and NoneType in typing.get_args(hint):
+        return None
+    kind, rules = undecorated(hint)
+    if typing.get_origin(kind) is Iterable:
+        kind = Sequence[typing.get_args(kind)]  # type: ignore[misc]  # made at run time
+    if kind is int and isinstance(value, str) and _is_short_number(value):
+        # A path and a query have digits.
+        value = int(value)
+    for problem in check_kind(kind, value):
+        raise ValueError(f"{name}: {problem.message}")
+    for rule in rules or _RULES.get(kind, ()):
+        if message := rule(value):
+            raise ValueError(f"{name}: {message}")
+    return converter(kind)(value)
 
 
 def _kinds(call: Callable[..., object]) -> dict[str, Any]:

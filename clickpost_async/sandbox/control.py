@@ -125,7 +125,8 @@ class SandboxControl(SandboxState):
         """Return a value that differs whenever anything visible has changed."""
         store, webhooks = self.store, self.webhooks
         pushed = (webhooks.count, *webhooks.urls)
-        return store.changes, store.pulse(), pushed, self.faults.state(), self.time.ahead
+        faults = (self.faults.chances(), self.faults.scripted())
+        return store.changes, store.pulse(), pushed, faults, self.time.ahead
 
     # --- commands -------------------------------------------------------------------------------
 

@@ -1,14 +1,13 @@
 """An operation of the sandbox: its credentials, requests and responses."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
-from attrs import Factory, field, frozen
+from attrs import Factory, define, field, frozen
 
-from clickpost_async._codec.endpoint import Auth
+from clickpost_async._codec.endpoint import Auth, Endpoint
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.settings import Host
 
 JSON = Mapping[str, object]
 
@@ -40,12 +39,23 @@ class Reply:
     http_status: int = 200
     headers: Mapping[str, str] = Factory(dict)
 
+    @classmethod
+    def of(cls, status: int, message: object, http_status: int = 200, **body: object) -> Self:
+        """Return an envelope, with the fields of its body that are beside `meta`."""
+        meta = {"status": status, "message": message, "success": status in SUCCESSFUL}
+        return cls({"meta": meta, **body}, http_status)
+
+    @property
+    def meta(self) -> JSON:
+        """The `meta` of an envelope, empty without one; it may be nested in another one."""
+        meta = self.body.get("meta")
+        inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
+        return inner if isinstance(inner, Mapping) else {}
+
     @property
     def status(self) -> int | None:
         """The code in `meta.status`."""
-        meta = self.body.get("meta")
-        inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
-        status = inner.get("status") if isinstance(inner, Mapping) else None
+        status = self.meta.get("status")
         return status if isinstance(status, int) else None
 
 
@@ -84,13 +94,20 @@ class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
     Its message is that of the table; `detail` is appended to it, `message` replaces it, and may be
-    of any type. A few have a `result` all the same.
+    of any type. A few have a `result` all the same, or a `reply` of their own.
     """
 
     def __init__(
-        self, status: int, message: object = None, *, detail: str = "", result: JSON | None = None
+        self,
+        status: int,
+        message: object = None,
+        *,
+        detail: str = "",
+        result: JSON | None = None,
+        reply: Reply | None = None,
     ) -> None:
         self.status: int = status
+        self.reply: Reply | None = reply
         self.result: JSON | None = result
         self.message: object = message_of(status, detail) if message is None else message
         super().__init__(self.message)
@@ -104,10 +121,12 @@ def message_of(status: int, detail: str = "") -> str:
 # Called with the sandbox's state; what it returns is the result of a success, or a whole reply.
 Handler = Callable[[Any, SandboxRequest], object]
 
+OPERATIONS: dict[str, "Operation"] = {}
 
-@frozen(kw_only=True)
+
+@define(eq=False)
 class Operation:
-    """An endpoint of the sandbox: its method, path and credentials are those of the client's.
+    """An endpoint of the client's catalogue in the sandbox; decorates the function that handles it.
 
     A success has `message`, one without a result `empty`. `http` maps the codes of rejections that
     are not sent with HTTP 200 to their HTTP status, `auth_error` is the code and message for a
@@ -116,20 +135,27 @@ class Operation:
     """
 
     name: str
-    method: str
-    path: str
-    roots: Sequence[str]
-    handle: Handler
-    message: str
-    empty: str
-    auth: Auth
-    needs_username: bool
-    http: Mapping[int, int]
-    auth_error: tuple[int, str]
+    message: str = field(default="SUCCESS", kw_only=True)
+    empty: str = field(default="SUCCESS", kw_only=True)
+    http: Mapping[int, int] = field(factory=dict, kw_only=True)
+    auth_error: tuple[int, str] = field(default=(301, MESSAGES[301]), kw_only=True)
+    needs_username: bool = field(default=True, kw_only=True)
+    handle: Handler = field(init=False)
 
-    async def respond(self, state: Any, call: SandboxRequest, *, username: str, key: str) -> Reply:
+    def __call__(self, handle: Handler) -> Handler:
+        """Declare a function to be the handler."""
+        self.handle = handle
+        OPERATIONS[self.name] = self
+        return handle
+
+    @property
+    def endpoint(self) -> Endpoint[Any]:
+        """The declaration of the endpoint: its method, path and credentials."""
+        return CATALOG[self.name]
+
+    async def respond(self, state: Any, call: SandboxRequest) -> Reply:
         """Handle a call, or reject it."""
-        if not self._admits(call, username, key):
+        if not self._admits(call, state.username, state.api_key):
             status, message = self.auth_error
             return self.refuse(status, message)
         try:
@@ -137,67 +163,26 @@ class Operation:
             if inspect.isawaitable(result):
                 result = await result
         except RefusalError as error:
-            return self.refuse(error.status, error.message, error.result)
+            return error.reply or self.refuse(error.status, error.message, error.result)
         if isinstance(result, Reply):
             return result
         if result is None:
-            return Reply({"meta": meta(200, self.empty)})
-        return Reply({"meta": meta(200, self.message), "result": result})
+            return Reply.of(200, self.empty)
+        return Reply.of(200, self.message, result=result)
 
     def refuse(self, status: int, message: object, result: JSON | None = None) -> Reply:
         """Return the envelope of a rejection, which seldom has a result."""
-        body: dict[str, object] = {"meta": meta(status, message)}
-        if result is not None:
-            body["result"] = result
-        return Reply(body, self.http.get(status, 200))
+        body = {} if result is None else {"result": result}
+        return Reply.of(status, message, self.http.get(status, 200), **body)
 
     def _admits(self, call: SandboxRequest, username: str, key: str) -> bool:
-        if self.auth is Auth.NONE:
+        auth = self.endpoint.auth
+        if auth is Auth.NONE:
             return True
-        if self.auth is Auth.KEY_IN_BODY:
+        if auth is Auth.KEY_IN_BODY:
             return isinstance(call.payload, Mapping) and call.payload.get("key") == key
-        if self.auth is Auth.KEY or call.credentials.get("key") != key:
+        if auth is Auth.KEY or call.credentials.get("key") != key:
             return call.credentials.get("key") == key
-        name = "user_name" if self.auth is Auth.USER_NAME_AND_KEY else "username"
+        name = "user_name" if auth is Auth.USER_NAME_AND_KEY else "username"
         given = call.credentials.get(name)
         return given == username or not (given or self.needs_username)
-
-
-OPERATIONS: dict[str, Operation] = {}
-
-
-def operation(
-    name: str,
-    *,
-    message: str = "SUCCESS",
-    empty: str = "SUCCESS",
-    http: Mapping[int, int] = {},
-    auth_error: tuple[int, str] = (301, MESSAGES[301]),
-    needs_username: bool = True,
-) -> Callable[[Handler], Handler]:
-    """Declare a function to be the handler of an endpoint of the client's catalogue."""
-
-    def declare(handle: Handler) -> Handler:
-        endpoint = CATALOG[name]
-        OPERATIONS[name] = Operation(
-            name=name,
-            method=endpoint.method,
-            path=endpoint.path,
-            # The documentation has the proofs of delivery outside of `/api`.
-            roots=("/api", "") if endpoint.host is Host.PROOF else ("/api",),
-            handle=handle,
-            message=message,
-            empty=empty,
-            auth=endpoint.auth,
-            needs_username=needs_username,
-            http=http,
-            auth_error=auth_error,
-        )
-        return handle
-
-    return declare
-
-
-def meta(status: int, message: object) -> JSON:
-    """Return the `meta` of an envelope."""
-    return {"status": status, "message": message, "success": status in SUCCESSFUL}

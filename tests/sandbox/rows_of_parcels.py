@@ -201,6 +201,7 @@ ROWS = [
                             "self_shipped": "bool",
                             "item_info": [
                                 {
+                                    "id": "str",
                                     "sku": "str",
                                     "quantity": "int",
                                     "description": "str",
@@ -213,6 +214,10 @@ ROWS = [
                                 }
                             ],
                             "return_reference_number": "str",
+                            "return_pickup_address": "str",
+                            "return_pickup_phone_number": "str",
+                            "return_address": "str",
+                            "return_phone_number": "str",
                         },
                         "return_reference_number": "str",
                         "customer_name": "str",

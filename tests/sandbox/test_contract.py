@@ -196,13 +196,15 @@ async def test_another_method_is_not_allowed(row: Row) -> None:
 
 def test_every_operation_is_in_the_table_above() -> None:
     assert {(row.name, row.method, row.path) for row in ROWS} == {
-        (operation.name, operation.method, operation.path) for operation in OPERATIONS.values()
+        (name, operation.endpoint.method, operation.endpoint.path)
+        for name, operation in OPERATIONS.items()
     }
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_endpoint_of_the_client_is_played(name: str) -> None:
     endpoint = CATALOG[name]
-    played = {(operation.method, operation.path) for operation in OPERATIONS.values()}
+    endpoints = [operation.endpoint for operation in OPERATIONS.values()]
+    played = {(endpoint.method, endpoint.path) for endpoint in endpoints}
 
     assert (endpoint.method, endpoint.path) in played

@@ -155,10 +155,38 @@ async def test_keyboard_focus_stays_when_the_page_updates(browser: Browser) -> N
         await expect(row).to_be_focused()
 
 
+RECORD_HIGHLIGHTS = """() => {
+    window.highlights = [];
+    const animate = Element.prototype.animate;
+    Element.prototype.animate = function (...how) {
+        window.highlights.push(this.dataset.key);
+        return animate.apply(this, how);
+    };
+}"""
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_new_and_changed_rows_are_highlighted_for_a_while(browser: Browser) -> None:
+    async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
+        await page.evaluate(RECORD_HIGHLIGHTS)
+        await page.fill("#hook-url", "http://127.0.0.1:9")
+        await place(sandbox, "PEN-1")
+        row = page.locator("#orders li")
+        await expect(row).to_contain_text("OrderPlaced")
+        sandbox.advance(sandbox.ledger()["PEN-1"][0])
+        await expect(row).to_contain_text("PickedUp")
+        highlights = await page.evaluate("highlights")
+        await expect(row).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+        await expect(page.locator("#hook-url")).to_have_value("http://127.0.0.1:9")
+
+    assert set(highlights) == {"1", "order/PEN-1"}
+    assert highlights.count("order/PEN-1") >= 2
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_empty_page_shows_how_to_connect(browser: Browser) -> None:
     async with Sandbox() as sandbox, looking_at(browser, sandbox.page) as page:
-        connect = page.locator("[data-empty=requests]")
+        connect = page.locator("#connect")
         constructor = f'base_url="{sandbox.base_url}"'
         for text in (sandbox.base_url, sandbox.username, sandbox.api_key, constructor):
             await expect(connect).to_contain_text(text)
@@ -282,7 +310,7 @@ async def test_every_fault_can_be_switched_on_and_off_on_the_page(browser: Brows
             await page.select_option(f"#{fault.value}", "1.0")
         await page.select_option("#latency", "0.2")
         await expect(page.locator(".fault.on")).to_have_count(len(Fault) + 1)
-        on = sandbox.faults.state()
+        on = sandbox.faults.chances()
         for name in (*(fault.value for fault in Fault), "latency"):
             await page.select_option(f"#{name}", "0.0")
         await expect(page.locator(".fault.on")).to_have_count(0)

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from clickpost_async.sandbox import Sandbox, SandboxStore
-from clickpost_async.sandbox.page.stream import ROWS, PageStream, ViewOptions, environment
+from clickpost_async.sandbox.page.view import ROWS, View, render
 from clickpost_async.sandbox.store.repository import KEPT
 from tests.sandbox.browser import browser, looking_at, place
 from tests.sandbox.samples import raw_client
@@ -98,27 +98,24 @@ async def test_only_the_latest_is_kept_and_shown(browser: Browser) -> None:
 
 
 @pytest.mark.asyncio
-async def test_hidden_browser_tab_gets_the_current_state_only(
+async def test_browser_gets_the_current_state_only_and_only_if_it_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The requests of the last minute change with every second that passes.
     monkeypatch.setattr(SandboxStore, "pulse", lambda _: [(0, 0)] * 60)
     async with Sandbox() as sandbox:
         await place(sandbox, "PEN-0")
-        window = PageStream(sandbox, environment(), ViewOptions())
-        first = window.news()
-        assert window.news() is None
+        first, seen = render(sandbox, View()), sandbox.changes()
+        assert sandbox.changes() == seen
         await place(sandbox, *(f"PEN-{number}" for number in range(1, 301)))
         sandbox.advance(sandbox.ledger()["PEN-0"][0])
-        news = window.news()
+        assert sandbox.changes() != seen
+        news, seen = render(sandbox, View()), sandbox.changes()
 
-    assert first
-    assert list(first["lists"]["orders"]["rows"]) == ["order/PEN-0"]
-    assert news
-    assert {name: len(lines["rows"]) for name, lines in news["lists"].items()} == dict.fromkeys(
-        ("requests", "orders", "ledger"), ROWS
-    )
-    assert window.news() is None
+    assert re.findall('data-key="(order.*?)"', first) == ["order/PEN-0"]
+    newest = [f"order/PEN-{number}" for number in range(300, 300 - ROWS, -1)]
+    assert re.findall('data-key="(order.*?)"', news) == newest
+    assert sandbox.changes() == seen
 
 
 @pytest.mark.asyncio
@@ -136,7 +133,7 @@ async def test_slow_browser_gets_the_latest_state_and_not_each_step() -> None:
 
     lines = [line for line in read.split(b"\r\n") if line.startswith(b"data: ")]
     assert 0 < len(lines) < 50
-    assert "lists" in json.loads(lines[0].removeprefix(b"data: "))
+    assert '<main id="main"' in json.loads(lines[0].removeprefix(b"data: "))
 
 
 @pytest.mark.asyncio
@@ -169,11 +166,10 @@ async def test_page_loads_nothing_from_other_hosts() -> None:
 
     assert {file.status_code for file in files.values()} == {200}
     assert {other.status_code for other in others} == {404}
-    assert re.findall(r"https?://[^\s\"<]*", page.text) == [sandbox_api(page)] * 6
+    api = f"http://127.0.0.1:{page.url.port}/api"
+    content = render(sandbox, View(), api)
+    found = re.findall(r"https?://[^\s\"<]*", f"{page.text}{content}")
+    assert set(found) == {api, "http://127.0.0.1:9000/"}  # and the example of a receiver
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy
-
-
-def sandbox_api(page: httpx.Response) -> str:
-    return f"http://127.0.0.1:{page.url.port}/api"

@@ -36,8 +36,12 @@ async def test_return_is_polled_in_the_hour_of_its_request() -> None:
         "Bank",
     )
     assert row["Return Request Timestamp"] == "2026-03-02T00:30:00.000000Z"
-    item = row["webhook_payload"]["additional"]["item_info"][0]
-    assert (item["sku"], item["return_reason"]) == ("PEN-1", "Leaks")
+    additional = row["webhook_payload"]["additional"]
+    first, second = additional["item_info"]
+    assert (first["sku"], first["return_reason"]) == ("PEN-1", "Leaks")
+    assert first["id"] != second["id"]
+    assert additional["return_address"] == "14 Ink Lane"
+    assert additional["return_pickup_address"] == "7 Banyan Road"
     assert miss["result"] == []
 
 

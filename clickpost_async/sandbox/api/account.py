@@ -1,7 +1,7 @@
 """The enterprise's account: its audit log, and tokens for it."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, Reply, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.state import AUDIT, SandboxState
 from clickpost_async.sandbox.store.records import Note
 from clickpost_async.sandbox.world.clock import DAY, HOUR, utc
@@ -9,7 +9,7 @@ from clickpost_async.sandbox.world.clock import DAY, HOUR, utc
 _PLACEHOLDER_ADDRESS = "203.0.113.7"
 
 
-@operation("account.audit_log", message="Success")
+@Operation("account.audit_log", message="Success")
 def audit_log(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """List the entries of the hour that begins at a moment, the newest first."""
     start = params.epoch(call, "log_epoch_time")
@@ -18,7 +18,7 @@ def audit_log(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     return [_row(state, entry) for entry in reversed(entries)]
 
 
-@operation("account.token")
+@Operation("account.token")
 def token(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return a token for a user of the dashboard, or a response without a message."""
     if call.payload != {"username": state.username, "password": state.password}:

@@ -1,7 +1,7 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -10,7 +10,7 @@ from clickpost_async.sandbox.world import accounts, pincodes, scenarios
 NOT_SERVICEABLE = "Pin code not serviceable"
 
 
-@operation("couriers.recommend_india", empty=NOT_SERVICEABLE)
+@Operation("couriers.recommend_india", empty=NOT_SERVICEABLE)
 def recommend_india(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Rank accounts for each parcel of a list; if none serves any, there is no result."""
     parcels = params.objects(call)
@@ -37,7 +37,7 @@ def _ranked(parcel: JSON) -> JSON:
     )
 
 
-@operation("couriers.recommend_world", message="Success", empty=NOT_SERVICEABLE)
+@Operation("couriers.recommend_world", message="Success", empty=NOT_SERVICEABLE)
 def recommend_world(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Rank accounts for one parcel; if none serves it, there is no result."""
     parcel = params.body(call)
@@ -58,7 +58,7 @@ def recommend_world(_: SandboxState, call: SandboxRequest) -> JSON | None:
     )
 
 
-@operation("couriers.accounts")
+@Operation("couriers.accounts")
 def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
     """List the accounts that are active, that are not, or all."""
     active = params.boolean(call.query.get("active"))
@@ -70,7 +70,7 @@ def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
     return {"enterprise_name": state.username, "accounts": rows}
 
 
-@operation("couriers.pincode", message="Success")
+@Operation("couriers.pincode", message="Success")
 def pincode(_: SandboxState, call: SandboxRequest) -> JSON:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")

@@ -1,7 +1,7 @@
 """Predict how many days a delivery takes."""
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import get, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -14,7 +14,7 @@ _NOT_SUBSCRIBED = {320: 401}
 _DOMESTIC, _INTERNATIONAL = (2, 4), (5, 8)
 
 
-@operation("delivery.predict", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
+@Operation("delivery.predict", empty=_NOT_SERVICEABLE, http=_NOT_SUBSCRIBED)
 def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for each pair of pincodes; if none is served, there is no result."""
     is_checked = call.query.get("check_drop_pincode_validity", "false") == "true"
@@ -48,7 +48,7 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
 
 
 # Its document has an internal error under HTTP 500, that of the other one under HTTP 200.
-@operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http={**_NOT_SUBSCRIBED, 500: 500})
+@Operation("delivery.predict_world", empty=_NOT_SERVICEABLE, http={**_NOT_SUBSCRIBED, 500: 500})
 def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)

@@ -1,11 +1,14 @@
 """Draw a label of 4 by 6 inches: a barcode that scans, and what a courier has to read."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from reportlab.graphics.barcode.code128 import Code128
+from reportlab.lib.colors import black, white
+from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable, HRFlowable, KeepInFrame, Preformatted, Spacer, Table
 
 from clickpost_async.sandbox.api.booking import items_of
 from clickpost_async.sandbox.payload import section
@@ -22,127 +25,103 @@ _MOST_ITEMS = 4
 
 def draw(parcel: Parcel, order: Order) -> bytes:
     """Return the label of a parcel as PDF: the same bytes every time."""
-    sheet = _Sheet(f"Label {parcel.waybill}")
-    sheet.write_label(parcel, order)
-    return sheet.finish()
+    payload = order.payload
+    shipment, people = section(payload, "shipment_details"), people_in(payload)
+    sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
+    items = [
+        f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
+        for item in items_of(payload)
+    ]
+    more = [f"and {len(items) - _MOST_ITEMS} more"] if items[_MOST_ITEMS:] else []
+    return _pdf(
+        f"Label {parcel.waybill}",
+        _head(parcel, str(shipment.get("currency_code") or "INR")),
+        _barcode(parcel.waybill),
+        Spacer(0, 14),
+        _rule(),
+        *_party("DELIVER TO", people["to"], size=12),
+        _rule(),
+        _text(f"Order {parcel.reference_number}", font=_BOLD, size=10),
+        _text(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1"),
+        *(_text(line, most=1) for line in (*items[:_MOST_ITEMS], *more)),
+        _rule(),
+        *_party(
+            "FROM, AND BACK TO IF NOT DELIVERED", people.get("back to") or people["from"], size=9
+        ),
+    )
 
 
 def draw_proof(parcel: Parcel, scan: Scan) -> bytes:
     """Return the proof of delivery of a parcel as PDF: the same bytes every time."""
-    sheet = _Sheet(f"Proof of delivery {parcel.waybill}")
-    sheet.write("PROOF OF DELIVERY", font=_BOLD, size=14, after=12)
-    sheet.write(f"Waybill {parcel.waybill}", size=10)
-    sheet.write(f"Order {parcel.reference_number}", size=10)
-    sheet.write(f"{parcel.courier_name}: {scan.remark}", size=10)
-    sheet.write(f"{ist(scan.moment)} (India)", size=10)
-    return sheet.finish()
+    return _pdf(
+        f"Proof of delivery {parcel.waybill}",
+        _text("PROOF OF DELIVERY", font=_BOLD, size=14),
+        _text(f"Waybill {parcel.waybill}", size=10),
+        _text(f"Order {parcel.reference_number}", size=10),
+        _text(f"{parcel.courier_name}: {scan.remark}", size=10),
+        _text(f"{ist(scan.moment)} (India)", size=10),
+    )
 
 
-class _Sheet:
-    """A page that is written from the top down; `_y` is the current height."""
-
-    def __init__(self, title: str) -> None:
-        self._file = io.BytesIO()
-        self._canvas = Canvas(self._file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
-        self._canvas.setTitle(title)
-        self._canvas.setAuthor("the ClickPost sandbox")
-        self._y: float = _HEIGHT - _EDGE
-
-    def finish(self) -> bytes:
-        self._canvas.setFont(_PLAIN, 6)
-        self._canvas.setFillGray(0.45)
-        text = "Made by the clickpost_async sandbox: no courier has this parcel."
-        self._canvas.drawCentredString(_WIDTH / 2, 10, text)
-        self._canvas.showPage()
-        self._canvas.save()
-        return self._file.getvalue()
-
-    def write_label(self, parcel: Parcel, order: Order) -> None:
-        payload = order.payload
-        shipment, people = section(payload, "shipment_details"), people_in(payload)
-        self._head(parcel, str(shipment.get("currency_code") or "INR"))
-        self._barcode(parcel.waybill)
-        self._rule()
-        self._party("DELIVER TO", people["to"], size=12)
-        self._rule()
-        sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
-        self.write(f"Order {parcel.reference_number}", font=_BOLD, size=10)
-        self.write(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1")
-        self._items(
-            f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
-            for item in items_of(payload)
-        )
-        self._rule()
-        back = people.get("back to") or people["from"]
-        self._party("FROM, AND BACK TO IF NOT DELIVERED", back, size=9)
-
-    def _head(self, parcel: Parcel, currency: str) -> None:
-        canvas = self._canvas
-        cod = parcel.order_type == "COD"
-        self._y -= 16
-        canvas.setFont(_BOLD, 16)
-        canvas.drawString(_EDGE, self._y, parcel.courier_name)
-        payment = "COD" if cod else "PREPAID"
-        width = canvas.stringWidth(payment, _BOLD, 12) + 14
-        canvas.roundRect(_WIDTH - _EDGE - width, self._y - 5, width, 20, 3, fill=int(cod))
-        canvas.setFont(_BOLD, 12)
-        canvas.setFillGray(1 if cod else 0)
-        canvas.drawCentredString(_WIDTH - _EDGE - width / 2, self._y + 1, payment)
-        canvas.setFillGray(0)
-        self._y -= 20
-        text = f"Collect {currency} {parcel.cod_value:,.2f}" if cod else "Collect nothing"
-        canvas.setFont(_BOLD if cod else _PLAIN, 10)
-        canvas.drawRightString(_WIDTH - _EDGE, self._y, text)
-        self.write(parcel.account_code, after=0, down=False)
-
-    def _barcode(self, waybill: str) -> None:
-        self._y -= 66
-        # Some waybills are long: the bars are as wide as the paper allows, up to what scans best.
-        narrow = Code128(waybill, barWidth=1, quiet=False).width
-        bars = Code128(waybill, barWidth=min(1.6, _INSIDE / narrow), barHeight=56, quiet=False)
-        bars.drawOn(self._canvas, (_WIDTH - bars.width) / 2, self._y)
-        self._y -= 14
-        self._canvas.setFont("Courier-Bold", 12)
-        self._canvas.drawCentredString(_WIDTH / 2, self._y, waybill)
-        self._y -= 2
-
-    def _party(self, title: str, party: Mapping[str, str], *, size: int) -> None:
-        self.write(title, size=6, after=3)
-        self.write(party.get("name", ""), font=_BOLD, size=size)
-        self.write(party.get("address", ""), size=size, most=3)
-        self.write(party.get("place", ""), size=size, most=2)
-        self.write(f"Phone {party.get('phone', '')}", size=size)
-
-    def _items(self, items: Iterable[str]) -> None:
-        lines = list(items)
-        for line in lines[:_MOST_ITEMS]:
-            self.write(line, most=1)
-        if lines[_MOST_ITEMS:]:
-            self.write(f"and {len(lines) - _MOST_ITEMS} more")
-
-    def write(
-        self,
-        text: str,
-        *,
-        font: str = _PLAIN,
-        size: int = 9,
-        after: float = 2.5,
-        most: int = 2,
-        down: bool = True,
-    ) -> None:
-        self._canvas.setFont(font, size)
-        for line in simpleSplit(_printable(text), font, size, _INSIDE)[:most]:
-            self._y -= size if down else 0
-            self._canvas.drawString(_EDGE, self._y, line)
-            self._y -= after
-
-    def _rule(self) -> None:
-        self._y -= 6
-        self._canvas.setLineWidth(0.8)
-        self._canvas.line(_EDGE, self._y, _WIDTH - _EDGE, self._y)
-        self._y -= 6
+def _pdf(title: str, *parts: Flowable) -> bytes:
+    """Return a PDF of one page: parts that do not fit are shrunk."""
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(_WIDTH, _HEIGHT), invariant=True)
+    canvas.setTitle(title)
+    canvas.setAuthor("the ClickPost sandbox")
+    frame = KeepInFrame(_INSIDE, _HEIGHT - 2 * _EDGE, list(parts), mode="shrink")
+    _, height = frame.wrapOn(canvas, _INSIDE, _HEIGHT - 2 * _EDGE)
+    frame.drawOn(canvas, _EDGE, _HEIGHT - _EDGE - height)
+    canvas.setFont(_PLAIN, 6)
+    canvas.setFillGray(0.45)
+    text = "Made by the clickpost_async sandbox: no courier has this parcel."
+    canvas.drawCentredString(_WIDTH / 2, 8, text)
+    canvas.save()
+    return file.getvalue()
 
 
-def _printable(text: str) -> str:
-    """Return what the fonts that every reader of PDF has can show."""
-    return text.encode("cp1252", "replace").decode("cp1252")
+def _head(parcel: Parcel, currency: str) -> Flowable:
+    is_cod = parcel.order_type == "COD"
+    collect = f"Collect {currency} {parcel.cod_value:,.2f}" if is_cod else "Collect nothing"
+    cells = (
+        (_text(parcel.courier_name, font=_BOLD, size=16, most=1), "COD" if is_cod else "PREPAID"),
+        (_text(parcel.account_code, most=1), collect),
+    )
+    style = (
+        *(("LEFTPADDING", (0, 0), (0, -1), 0), ("RIGHTPADDING", (1, 1), (1, 1), 0)),
+        *(("ALIGN", (1, 0), (1, 0), "CENTER"), ("ALIGN", (1, 1), (1, 1), "RIGHT")),
+        *(("FONT", (1, 0), (1, 0), _BOLD, 12), ("FONT", (1, 1), (1, 1), _BOLD, 10)),
+        *(("BOX", (1, 0), (1, 0), 1, black), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")),
+        ("BACKGROUND", (1, 0), (1, 0), black if is_cod else white),
+        ("TEXTCOLOR", (1, 0), (1, 0), white if is_cod else black),
+    )
+    return Table(cells, colWidths=(_INSIDE - 80, 80), style=style)
+
+
+def _barcode(waybill: str) -> Flowable:
+    # Some waybills are long: the bars are as wide as the paper allows, up to what scans best.
+    width = min(1.6, _INSIDE / Code128(waybill, barWidth=1, quiet=False).width)
+    text = {"humanReadable": True, "fontName": "Courier-Bold", "fontSize": 12}
+    return Code128(waybill, barWidth=width, barHeight=56, quiet=False, hAlign="CENTER", **text)
+
+
+def _party(title: str, party: Mapping[str, str], *, size: int) -> Sequence[Flowable]:
+    return (
+        _text(title, size=6),
+        _text(party.get("name", ""), font=_BOLD, size=size),
+        _text(party.get("address", ""), size=size, most=3),
+        _text(party.get("place", ""), size=size),
+        _text(f"Phone {party.get('phone', '')}", size=size),
+    )
+
+
+def _text(text: str, *, font: str = _PLAIN, size: int = 9, most: int = 2) -> Flowable:
+    # The fonts that every reader of PDF has can show no other letters.
+    shown = text.encode("cp1252", "replace").decode("cp1252")
+    lines = simpleSplit(shown, font, size, _INSIDE)[:most]
+    style = ParagraphStyle(font, fontName=font, fontSize=size, leading=size + 2.5)
+    return Preformatted("\n".join(lines), style)
+
+
+def _rule() -> Flowable:
+    return HRFlowable("100%", thickness=0.8, color=black, spaceBefore=5, spaceAfter=5)

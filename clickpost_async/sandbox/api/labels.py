@@ -2,7 +2,7 @@
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.orders import label_url
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, Parcel
 from clickpost_async.sandbox.world import tracking_codes
@@ -10,7 +10,7 @@ from clickpost_async.sandbox.world.scenarios import INTERNAL_ERROR
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
 
-@operation("labels.fetch", needs_username=False)
+@Operation("labels.fetch", needs_username=False)
 def fetch(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of a label; the status is 500 if there is none."""
     parcel = params.parcel(state, call)

@@ -3,14 +3,7 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Parcel
@@ -22,7 +15,7 @@ from clickpost_async.structures import TrackingCode
 _NEEDED_FOR_A_REATTEMPT = ("address", "drop_pincode", "phone_number", "preferred_date")
 
 
-@operation("ndr.feedback")
+@Operation("ndr.feedback")
 def feedback(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the feedback in a time window; a success has its meta nested twice."""
     start, end = params.window(call, HOUR)
@@ -36,10 +29,10 @@ def feedback(state: SandboxState, call: SandboxRequest) -> Reply:
         )
         for note in state.store.notes(FEEDBACK, start, end)
     ]
-    return Reply({"result": rows, "meta": {"meta": meta(200, "Success")}})
+    return Reply({"meta": Reply.of(200, "Success").body, "result": rows})
 
 
-@operation("ndr.act")
+@Operation("ndr.act")
 def act(state: SandboxState, call: SandboxRequest) -> None:
     """Accept an instruction about a parcel that was not delivered."""
     wanted = params.body(call)

@@ -5,14 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
@@ -26,7 +19,7 @@ _DAYS_UNTIL_COUNTED = 2
 _MOST_DAYS = 366
 
 
-@operation("orders.edit", empty="ACCEPTED")
+@Operation("orders.edit", empty="ACCEPTED")
 def edit(state: SandboxState, call: SandboxRequest) -> None:
     """Change an order that is not out for delivery yet."""
     changes = params.body(call)
@@ -56,7 +49,7 @@ def _payment(changes: JSON, parcel: Parcel) -> dict[str, object]:
     return {"order_type": order_type, "cod_value": value}
 
 
-@operation("orders.cancel", http={350: 400})
+@Operation("orders.cancel", http={350: 400})
 def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     """Cancel an order, or have the courier decide about it later."""
     account_code = call.query.get("account_code", "")
@@ -70,11 +63,11 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     # Without an account code ClickPost finds the account by the parcel.
     if account_code and parcel.account_code not in ("", account_code):
         raise RefusalError(351)
-    accepted = Reply({"meta": meta(202, "Cancellation request accepted")}, 202)
+    accepted = Reply.of(202, "Cancellation request accepted", 202)
     later = scenarios.decides_later(parcel.reference_number)
     if parcel.cancelling:
         undecided = later and parcel.code != TrackingCode.CANCELLED
-        return accepted if undecided else Reply({"meta": meta(600, "ORDER ALREADY CANCELLED")})
+        return accepted if undecided else Reply.of(600, "ORDER ALREADY CANCELLED")
     scenarios.ask_to_cancel(parcel.reference_number)
     state.store.update(parcel, cancelling=True, upcoming=TrackingCode.CANCELLED)
     state.audit("Order: Cancel", {"waybill": parcel.waybill})
@@ -85,7 +78,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
     return None
 
 
-@operation("orders.updated")
+@Operation("orders.updated")
 def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
     start, end = params.window(call, _LONGEST_WINDOW)
@@ -93,7 +86,8 @@ def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
     following = _next_page(call.url, found[size - 1]) if len(found) > size else None
     rows = [_update(state, parcel) for parcel in found[:size]]
-    return Reply({"meta": {**meta(200, "SUCCESS"), "next": following}, "result": rows})
+    meta = {**Reply.of(200, "SUCCESS").meta, "next": following}
+    return Reply({"meta": meta, "result": rows})
 
 
 def _update(state: SandboxState, parcel: Parcel) -> JSON:
@@ -124,7 +118,7 @@ def _cursor(text: str) -> tuple[float, int]:
     return found, int(number)
 
 
-@operation("orders.daily_counts", message="Success")
+@Operation("orders.daily_counts", message="Success")
 def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))

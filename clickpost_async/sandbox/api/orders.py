@@ -16,14 +16,7 @@ from clickpost_async.sandbox.api.booking import (
     merchant_order_id,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -42,9 +35,9 @@ _WORLD_ERRORS = {400: 400}
 # --- create ---------------------------------------------------------------------------------------
 
 
-@operation("orders.create_india")
-@operation("orders.create_world", http=_WORLD_ERRORS)
-@operation("orders.create_b2b")
+@Operation("orders.create_india")
+@Operation("orders.create_world", http=_WORLD_ERRORS)
+@Operation("orders.create_b2b")
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
     booking = checked(call)
@@ -71,16 +64,11 @@ async def _book(state: SandboxState, booking: Booking) -> Reply:
     )
     if booking.asynchronous:
         state.store.update(order, state=State.QUEUED, polls=0)
-        return (
-            _pending(state, order)
-            if order.version == B2B
-            else _reply(state, "accepted", order, 202)
-        )
+        is_b2b = order.version == B2B
+        return _pending(state, order) if is_b2b else _reply(state, "accepted", order, 202)
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
-    failure = _refused_by_courier(state, order, booking)
-    if failure is not None:
-        return failure
+    _ask_courier(state, order, booking)
     if not state.racy:
         return _placed(state, _buy_and_place(state, order, booking), booking.version)
     waybill = _buy_label(state, order, booking)
@@ -95,30 +83,31 @@ def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
     if booking.version == B2B:
         # It is polled with the look-up.
         return _pending(state, known)
-    found = _finished(state, known, booking.origin)
-    return found if isinstance(found, Reply) else _placed(state, found, booking.version)
+    return _placed(state, _finished(state, known, booking.origin), booking.version)
 
 
-def _finished(state: SandboxState, order: Order, origin: str) -> Order | Reply:
-    """Return an order that is placed, now or before; or the response for one that is not."""
+def _finished(state: SandboxState, order: Order, origin: str) -> Order:
+    """Return an order that is placed, now or before; reject one that is pending, or fails."""
     if order.state is State.PLACED:
         return order
     if order.polls < state.async_polls:
         state.store.update(order, polls=order.polls + 1)
-        return _pending(state, order)
+        raise RefusalError(102, "pending", reply=_pending(state, order))
     booking = _booked(order, origin)
-    failure = _refused_by_courier(state, order, booking)
-    if failure is None:
-        return _buy_and_place(state, order, booking)
-    state.store.update(order, attempts=order.attempts + 1)
-    return failure
+    try:
+        _ask_courier(state, order, booking)
+    except RefusalError:
+        state.store.update(order, attempts=order.attempts + 1)
+        raise
+    return _buy_and_place(state, order, booking)
 
 
 def _booked(order: Order, origin: str) -> Booking:
     return booking_of(order.version, order.body, order.payload, origin)
 
 
-def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> Reply | None:
+def _ask_courier(state: SandboxState, order: Order, booking: Booking) -> None:
+    """Reject an order that the courier rejects; the reply has the order's ids."""
     try:
         scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
     except RefusalError as error:
@@ -126,8 +115,9 @@ def _refused_by_courier(state: SandboxState, order: Order, booking: Booking) -> 
             state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
         late = order.version == B2B and booking.asynchronous and error.status == 319
-        return _reply(state, "failed", order, 420 if late else error.status, error.message)
-    return None
+        code = 420 if late else error.status
+        error.reply = _reply(state, "failed", order, code, error.message)
+        raise
 
 
 def _buy_and_place(state: SandboxState, order: Order, booking: Booking) -> Order:
@@ -170,7 +160,7 @@ def label_url(origin: str, waybill: str) -> str:
 # --- fetch ----------------------------------------------------------------------------------------
 
 
-@operation("orders.find_b2b")
+@Operation("orders.find_b2b")
 def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return a B2B order by its reference number; this is how it is polled."""
     params.required(call.query, "reference_number")
@@ -178,16 +168,13 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     if order is None or order.version != B2B:
         raise RefusalError(321)
     if order.state not in _EXISTING:
-        failure = _refused_by_courier(state, order, _booked(order, call.origin))
-        if failure is None:
-            raise RefusalError(321)
-        return failure
-    found = _finished(state, order, call.origin)
-    return found if isinstance(found, Reply) else _placed(state, found, B2B)
+        _ask_courier(state, order, _booked(order, call.origin))
+        raise RefusalError(321)
+    return _placed(state, _finished(state, order, call.origin), B2B)
 
 
-@operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
-@operation("orders.fetch_india", needs_username=False)
+@Operation("orders.fetch_world", needs_username=False, http=_WORLD_ERRORS)
+@Operation("orders.fetch_india", needs_username=False)
 def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return an order by its waybill and courier, or by its reference number."""
     reference = call.query.get("reference_number")
@@ -203,8 +190,6 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     if order is None or order.state not in _EXISTING:
         raise RefusalError(321)
     found = _finished(state, order, call.origin)
-    if isinstance(found, Reply):
-        return found
     if reference:
         # The oldest form, without ids.
         return _reply(state, "found", found, 200, "Success")
@@ -228,7 +213,7 @@ def _reply(
     body = render(
         f"orders.{template}",
         order=order,
-        meta=meta(status, message),
+        meta=Reply.of(status, message).meta,
         username=state.username,
         order_id=_FIRST_ORDER_ID + order.id,
         tracking_id=_FIRST_TRACKING_ID + order.id,

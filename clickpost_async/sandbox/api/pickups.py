@@ -3,7 +3,7 @@
 import re
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import PICKUP, SandboxState
 from clickpost_async.sandbox.world import scenarios
@@ -19,7 +19,7 @@ _WORLD = (
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
-@operation("pickups.create_india")
+@Operation("pickups.create_india")
 def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup within India; few couriers support it."""
     pickup = params.body(call)
@@ -34,7 +34,7 @@ def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
     return {"location": city[:5] or "HUB", "confirmation_number": _number(state, pickup)}
 
 
-@operation("pickups.create_world")
+@Operation("pickups.create_world")
 def create_world(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
     pickup = params.body(call)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import REPORT, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
@@ -33,7 +33,7 @@ _COLUMNS: Mapping[str, Callable[[Parcel, Scan], object]] = {
 }
 
 
-@operation("reports.request", message="Success")
+@Operation("reports.request", message="Success")
 def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Request a report on the parcels scanned within a day at most."""
     wanted = params.body(call)
@@ -56,7 +56,7 @@ def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
 
 
 # Its document has an internal error under HTTP 500, unlike that of the request.
-@operation("reports.status", message="Success", http={500: 500})
+@Operation("reports.status", message="Success", http={500: 500})
 def status(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Return the status of a report, which is ready after `async_polls` polls."""
     reference = call.query.get("report_reference_number")

@@ -2,10 +2,11 @@
 
 import math
 
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
+from clickpost_async.sandbox.payload import address
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
-from clickpost_async.sandbox.store.records import Note, Parcel
+from clickpost_async.sandbox.store.records import Note, Order, Parcel
 from clickpost_async.sandbox.world import couriers
 from clickpost_async.sandbox.world.clock import HOUR, exact, read_utc, stamped
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
@@ -19,7 +20,7 @@ _BUCKET = 8
 
 
 # The only endpoint whose rejections have the envelope's status as HTTP status.
-@operation("returns.poll", http={301: 301, 400: 400})
+@Operation("returns.poll", http={301: 301, 400: 400})
 def poll(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """List the returns that were requested within an hour at most."""
     start, end = (_moment(call, name) for name in ("start_time", "end_time"))
@@ -40,6 +41,8 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
     """Request the return of a parcel as its customer; returns the return's reference number."""
     earlier = len(state.store.notes(RETURN, 0, math.inf))
     reference = f"RE{_number(state, f'return/{earlier}')}"
+    order = state.store.one(Order, waybill=parcel.waybill, courier_partner=parcel.courier_partner)
+    payload = order.payload if order else {}
     content = {
         "status": "NEW_CASE",
         "forward_waybill": parcel.waybill,
@@ -49,7 +52,8 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
         "reason": reason,
         "refund_mode": refund_mode,
         "items": parcel.details.get("items"),
-        "customer": parcel.details.get("customer"),
+        "customer": parcel.details.get("customer") or {},
+        "seller": {**address(payload, "pickup"), **address(payload, "return")},
     }
     note = state.add_note(RETURN, reference, content)
     payload = _webhook(note, _REQUESTED)
@@ -59,10 +63,9 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
 
 def approve(state: SandboxState, reference: str) -> str:
     """Book a courier for a return; returns the waybill of that parcel."""
-    found = state.store.all(Note, kind=RETURN, about=reference)
-    if not found:
+    note = state.store.one(Note, kind=RETURN, about=reference)
+    if note is None:
         raise LookupError(f"the sandbox has no return {reference}")
-    note = found[-1]
     if note.content["status"] != "NEW_CASE":
         raise ValueError(f"return {reference} is approved already")
     forward = state.store.get(Parcel, id=note.content["forward_parcel"])
@@ -125,8 +128,9 @@ def _webhook(note: Note, event: int) -> JSON:
         timestamp=stamped(note.moment),
         reference=note.about,
         content=content,
-        customer_name=(content["customer"] or {}).get("customer_name"),
+        customer_name=content["customer"].get("customer_name"),
         items=[
-            render("returns.item", item=item, content=content) for item in content["items"] or ()
+            render("returns.item", id=f"{note.id}{number:03}", item=item, content=content)
+            for number, item in enumerate(content["items"] or (), 1)
         ],
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
-from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest, operation
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -18,7 +18,7 @@ _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
 }
 
 
-@operation("serviceability.check", empty=NOT_SERVICEABLE)
+@Operation("serviceability.check", empty=NOT_SERVICEABLE)
 def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Return whether any account serves a pincode: the body is a list, the result is not."""
     query = params.objects(call)[0]
@@ -35,7 +35,7 @@ def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
     return {"serviceable": any(shown.values()), **shown}
 
 
-@operation("serviceability.options", empty=NOT_SERVICEABLE)
+@Operation("serviceability.options", empty=NOT_SERVICEABLE)
 def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
     query = params.objects(call)[0]
@@ -69,7 +69,7 @@ def _option(
     )
 
 
-@operation("serviceability.pincodes", message="Success")
+@Operation("serviceability.pincodes", message="Success")
 def list_pincodes(_: SandboxState, call: SandboxRequest) -> JSON:
     """List all pincodes of one account."""
     params.required(call.query, "courier_partner_id", "account_code")
@@ -83,13 +83,13 @@ def list_pincodes(_: SandboxState, call: SandboxRequest) -> JSON:
     raise RefusalError(400, "Account does not exist or is inactive")
 
 
-@operation("serviceability.drop_pincodes", message="Success")
+@Operation("serviceability.drop_pincodes", message="Success")
 def drop_pincodes(_: SandboxState, __: SandboxRequest) -> JSON:
     """List all pincodes that any account delivers to."""
     return {"drop_pincodes": _lists(accounts.active(accounts.INDIA))}
 
 
-@operation("serviceability.search", empty=NOT_SERVICEABLE)
+@Operation("serviceability.search", empty=NOT_SERVICEABLE)
 def search(_: SandboxState, call: SandboxRequest) -> Sequence[JSON] | None:
     """List the accounts that serve a pincode, a row for each order type."""
     params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")

@@ -4,14 +4,7 @@ from urllib.parse import quote
 
 from clickpost_async.sandbox.api import params
 from clickpost_async.sandbox.api.booking import details_of
-from clickpost_async.sandbox.operation import (
-    JSON,
-    RefusalError,
-    Reply,
-    SandboxRequest,
-    meta,
-    operation,
-)
+from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
 from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
@@ -28,7 +21,7 @@ _FIRST_CONSUMER_ID = 475_000_000
 _FIRST_SHIPMENT_ID = 456_000_000
 
 
-@operation("tracking.register")
+@Operation("tracking.register")
 def register(state: SandboxState, call: SandboxRequest) -> JSON:
     """Register a parcel; the response to a second registration has no result."""
     parcel, is_new = _registered(state, call, "courier_partner")
@@ -41,7 +34,7 @@ def register(state: SandboxState, call: SandboxRequest) -> JSON:
     return render("tracking.registered", parcel=parcel, **ids)
 
 
-@operation(
+@Operation(
     "tracking.register_v2",
     message="Success",
     auth_error=(500, "Ops! Internal server error in Clickpost"),
@@ -78,7 +71,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
 
 
 # ClickPost's example of an error of this one has HTTP 400.
-@operation("tracking.set_whatsapp", http={301: 400, 321: 400, 400: 400})
+@Operation("tracking.set_whatsapp", http={301: 400, 321: 400, 400: 400})
 def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
     """Switch the messages about a parcel on or off."""
     wanted = params.body(call)
@@ -91,7 +84,7 @@ def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
     state.store.update(parcel, whatsapp=not disabled)
 
 
-@operation("tracking.security_key", message="Success")
+@Operation("tracking.security_key", message="Success")
 def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
@@ -105,7 +98,7 @@ def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     return render("tracking.security_key", parcel=parcel)
 
 
-@operation("tracking.track")
+@Operation("tracking.track")
 def track(state: SandboxState, call: SandboxRequest) -> Reply:
     """Return the scans of up to five parcels of one courier; unknown ones are missing."""
     params.required(call.query, "waybill", "cp_id")
@@ -120,7 +113,7 @@ def track(state: SandboxState, call: SandboxRequest) -> Reply:
             result[waybill] = _tracked(state, parcel)
         elif state.store.one(Parcel, waybill=waybill):
             result[waybill] = {"valid": False}
-    return Reply({"meta": meta(200, "SUCCESS"), "result": result or None})
+    return Reply.of(200, "SUCCESS", result=result or None)
 
 
 def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
@@ -141,7 +134,7 @@ def _scan(template: str, parcel: Parcel, scan: Scan) -> JSON:
     return render(f"tracking.{template}", checkpoint_id=number, **scan_values(parcel, scan))
 
 
-@operation("tracking.unregister")
+@Operation("tracking.unregister")
 def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     """Stop tracking a parcel: it is expired, and moves no more."""
     wanted = params.body(call)
@@ -154,7 +147,7 @@ def unregister(state: SandboxState, call: SandboxRequest) -> JSON:
     return {"awb": parcel.waybill}
 
 
-@operation("tracking.proof_of_delivery", message="Success")
+@Operation("tracking.proof_of_delivery", message="Success")
 def proof_of_delivery(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of the proof of delivery, once a parcel is delivered."""
     parcel = params.parcel(state, call)

@@ -46,14 +46,14 @@ def throttled(seconds: int) -> Response:
     return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
 
 
-def injected_response(fault: Fault, faults: Faults, operation: Operation) -> Response | None:
+def injected_response(fault: Fault, faults: Faults, called: Operation) -> Response | None:
     """Return the response of a fault; None if it drops the connection."""
     if fault is Fault.TOO_MANY:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:
-        return response_to(operation.refuse(500, INTERNAL_ERROR))
+        return response_to(called.refuse(500, INTERNAL_ERROR))
     if fault is Fault.COURIER_DOWN:
-        return response_to(operation.refuse(322, COURIER_ERROR))
+        return response_to(called.refuse(322, COURIER_ERROR))
     if fault not in _PAGES:
         return None
     response = page(*_PAGES[fault])

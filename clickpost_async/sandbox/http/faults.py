@@ -145,11 +145,6 @@ class Faults:
         chances = {fault.value: float(getattr(self, fault.value)) for fault in Fault}
         return {"latency": self.latency, **chances}
 
-    def state(self) -> Mapping[str, float]:
-        """Return the latency, the probability of each fault, and how often it is scripted."""
-        scripted = {f"next {fault}": float(times) for fault, times in self.scripted().items()}
-        return {**self.chances(), **scripted}
-
     def clear(self) -> None:
         """Stop injecting faults: drop the script, set every probability and the latency to 0."""
         with self._lock:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clickpost_async.sandbox.http.fault_injection import page, response_to
 from clickpost_async.sandbox.operation import Operation, Reply
+from clickpost_async.settings import Host
 
 _DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 
@@ -23,9 +24,11 @@ S = TypeVar("S")
 def router(operations: Iterable[Operation], respond: Responder, others: Iterable[Route]) -> ASGIApp:
     """Return a router that matches operations by their exact path, trailing slash included."""
     routes_by_path: dict[str, dict[str, Operation]] = {}
-    for operation in operations:
-        for root in operation.roots:
-            routes_by_path.setdefault(root + operation.path, {})[operation.method] = operation
+    for handled in operations:
+        endpoint = handled.endpoint
+        # The documentation has the proofs of delivery outside of `/api`.
+        for root in ("/api", "") if endpoint.host is Host.PROOF else ("/api",):
+            routes_by_path.setdefault(root + endpoint.path, {})[endpoint.method] = handled
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.
@@ -43,8 +46,8 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
         methods = routes_by_path.get(scope["path"]) if scope["type"] == "http" else None
         if methods is None:
             await other_routes(scope, receive, send)
-        elif operation := methods.get(scope["method"]):
-            await respond(operation, scope, receive, send)
+        elif handled := methods.get(scope["method"]):
+            await respond(handled, scope, receive, send)
         else:
             detail = f'Method "{scope["method"]}" not allowed.'
             allowed = {"Allow": ", ".join(sorted(methods))}

@@ -1,6 +1,7 @@
 """How the page writes times, amounts, codes and faults."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import quote
@@ -46,6 +47,7 @@ def pretty(value: object) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., object]] = {
+    "ahead": lambda moment: moment - time.time(),
     "amount": lambda value: f"{value:,.2f}",
     "bucket": lambda code: station(code).bucket,
     "city": city,

@@ -2,31 +2,31 @@
 
 // Set before the first paint: the theme that was chosen here, or else the system's.
 const root = document.documentElement;
-root.dataset.theme = localStorage.getItem("theme") || "";
+root.style.colorScheme = localStorage.theme || "";
 
 document.addEventListener("DOMContentLoaded", () => {
   const find = (id) => document.getElementById(id);
-  const view = { search: "", shown: "", persons: false };
+  const view = { search: "", shown: "", tab: "", persons: "" };
   let source = null;
-  let arranged = "";
+  let opened = "";
 
-  // --- updates ---------------------------------------------------------------------------------------
+  // --- updates ---------------------------------------------------------------------------------
 
-  function listen() {
-    if (source) source.close();
-    const query = new URLSearchParams({ search: view.search, shown: view.shown });
-    if (view.persons) query.set("persons", "1");
-    source = new EventSource("/page/news?" + query);
-    let first = true;
+  function look(changes) {
+    Object.assign(view, changes);
+    source?.close();
+    source = new EventSource("/page/news?" + new URLSearchParams(view));
+    let isFirst = true;
     source.onopen = () => connection("live");
     source.onerror = () => connection("reconnecting");
-    source.onmessage = (message) => {
-      const news = JSON.parse(message.data);
-      for (const [name, list] of Object.entries(news.lists)) show(name, list, first);
-      for (const [name, html] of Object.entries(news.parts)) replace(find(name), html);
-      if ("detail" in news.parts) arrange();
-      if ("requests" in news.lists && !first) announce();
-      first = false;
+    source.onmessage = ({ data }) => {
+      const template = document.createElement("template");
+      template.innerHTML = JSON.parse(data);
+      const latest = find("requests")?.firstElementChild;
+      morph(find("main"), template.content.firstElementChild, isFirst ? () => {} : flash);
+      if (!isFirst && find("requests")?.firstElementChild !== latest) announce();
+      focusDetail(find("detail") && view.shown);
+      isFirst = false;
     };
   }
 
@@ -35,105 +35,73 @@ document.addEventListener("DOMContentLoaded", () => {
     find("live").dataset.state = state;
   }
 
+  // Make an element like another one. What is alike in both is kept, with its focus, its scrolling
+  // and the text typed into it; `changed` is called for rows that are new, or have another text.
+  function morph(old, made, changed) {
+    if (old.isEqualNode(made)) return;
+    for (const { name } of [...old.attributes]) {
+      if (!made.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const { name, value } of made.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    if (made.matches("option[selected]")) old.selected = true;
+    const sign = (node) => node.id || node.dataset?.key || node.nodeName;
+    const signs = new Set([...made.childNodes].map(sign));
+    const known = new Map([...signs].map((name) => [name, []]));
+    for (const node of [...old.childNodes]) {
+      if (signs.has(sign(node))) known.get(sign(node)).push(node);
+      else node.remove();
+    }
+    let place = old.firstChild;
+    for (const node of [...made.childNodes]) {
+      const same = known.get(sign(node)).shift();
+      const isChanged = node.dataset?.key && same?.textContent !== node.textContent;
+      if (same && same === place) place = place.nextSibling;
+      else old.insertBefore(same || node, place);
+      if (same instanceof Element) morph(same, node, changed);
+      else if (same) same.nodeValue = node.nodeValue;
+      if (isChanged) changed(same || node, same);
+    }
+    for (const nodes of known.values()) for (const node of nodes) node.remove();
+  }
+
+  function flash(row, isKnown) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const colour = `color-mix(in srgb, var(--${isKnown ? "green" : "accent"}) 15%, transparent)`;
+    row.animate([{ backgroundColor: colour, offset: 0 }], { duration: 1000, easing: "ease-out" });
+  }
+
   // For screen readers: the latest request, and not each of a burst.
   let announcing = 0;
   function announce() {
     clearTimeout(announcing);
     announcing = setTimeout(() => {
-      const latest = find("requests").firstElementChild;
-      if (latest) find("announce").textContent = "Latest request: " + latest.innerText.replace(/\s+/g, " ");
+      const latest = find("requests")?.firstElementChild;
+      const text = latest && latest.innerText.replace(/\s+/g, " ");
+      if (latest) find("announce").textContent = "Latest request: " + text;
     }, 1500);
   }
 
-  // Identifies the focused element, to focus it again after its part is replaced.
-  const FOCUSABLE = "a, button, select, input";
-  const sign = ({ id, href, dataset }) => id || href || dataset.post + dataset.body;
-
-  function element(html) {
-    const template = document.createElement("template");
-    template.innerHTML = html.trim();
-    return template.content.firstElementChild;
-  }
-
-  function show(name, { keys, rows }, first) {
-    const list = find(name);
-    const known = new Map([...list.children].map((row) => [row.dataset.key, row]));
-    const top = list.scrollTop;
-    let place = list.firstElementChild;
-    let held = null;
-    for (const key of keys) {
-      let row = known.get(key);
-      if (rows[key] !== undefined) {
-        const made = element(rows[key]);
-        if (!first) made.classList.add(row ? "changed" : "new");
-        if (row === place) place = place && place.nextElementSibling;
-        if (row && row.contains(document.activeElement)) held = made;
-        if (row) row.remove();
-        row = made;
-      }
-      known.delete(key);
-      if (row === place) place = place.nextElementSibling;
-      else list.insertBefore(row, place);
-    }
-    for (const row of known.values()) row.remove();
-    list.scrollTop = top;
-    if (held) held.querySelector(FOCUSABLE)?.focus({ preventScroll: true });
-    document.querySelector(`[data-count="${name}"]`).textContent = keys.length < 100 ? keys.length || "" : "latest 100";
-    document.querySelector(`[data-empty="${name}"]`).hidden = keys.length > 0;
-    mark();
-  }
-
-  function replace(part, html) {
-    const focused = part.contains(document.activeElement) ? sign(document.activeElement) : "";
-    const body = part.querySelector(".body");
-    const top = body ? body.scrollTop : 0;
-    const typed = part.querySelector("input") && part.querySelector("input").value;
-    part.innerHTML = html;
-    if (body && part.querySelector(".body")) part.querySelector(".body").scrollTop = top;
-    if (typed && part.querySelector("input")) part.querySelector("input").value = typed;
-    if (focused) [...part.querySelectorAll(FOCUSABLE)].find((it) => sign(it) === focused)?.focus();
-    const now = part.querySelector("[data-now]");
-    if (now) now.dataset.since = Date.now();
-  }
-
-  // --- what is opened -----------------------------------------------------------------------------
+  // --- what is opened --------------------------------------------------------------------------
 
   function open() {
     const [kind, ...name] = location.hash.slice(1).split("/");
-    view.shown = name.length ? kind + "/" + decodeURIComponent(name.join("/")) : "";
-    view.persons = false;
-    listen();
+    const shown = name.length ? kind + "/" + decodeURIComponent(name.join("/")) : "";
+    look({ shown, persons: "" });
   }
 
-  function arrange() {
-    const opened = find("detail").innerHTML.trim() ? view.shown : "";
-    find("main").dataset.shown = opened.split("/")[0];
-    mark();
-    if (opened === arranged) return;
-    arranged = opened;
-    if (!opened) return;
-    find("detail").focus({ preventScroll: true });
-    find("detail").scrollIntoView({ block: "nearest" });
+  function focusDetail(shown) {
+    if (shown && shown !== opened) {
+      find("detail").focus({ preventScroll: true });
+      find("detail").scrollIntoView({ block: "nearest" });
+    }
+    opened = shown;
   }
 
   function shut() {
-    document.querySelector(".rows a.opened")?.focus({ preventScroll: true });
+    document.querySelector("[aria-current]")?.focus({ preventScroll: true });
     location.hash = "";
-  }
-
-  function mark() {
-    for (const link of document.querySelectorAll(".rows a")) {
-      link.classList.toggle("opened", Boolean(location.hash) && link.hash === location.hash);
-    }
-  }
-
-  function tab(name) {
-    for (const button of document.querySelectorAll("[data-tab]")) {
-      const chosen = button.dataset.tab === name;
-      button.setAttribute("aria-selected", chosen);
-      button.tabIndex = chosen ? 0 : -1;
-      find("tab-" + button.dataset.tab).hidden = !chosen;
-    }
   }
 
   // --- actions -----------------------------------------------------------------------------
@@ -165,21 +133,17 @@ document.addEventListener("DOMContentLoaded", () => {
     const button = event.target.closest("button");
     if (!button) return;
     const { post: path, body, sure, copy, tab: name, tabAfter } = button.dataset;
-    if (name) tab(name);
+    if (name) look({ tab: name });
     if (copy) navigator.clipboard.writeText(copy).then(() => toast("copied " + copy));
     if (path && (!sure || confirm(sure))) {
       const done = await post(path, body ? JSON.parse(body) : {});
-      if (done && tabAfter) tab(tabAfter);
+      if (done && tabAfter) look({ tab: tabAfter });
     }
-    if (button.id === "reveal") {
-      view.persons = !view.persons;
-      listen();
-    }
+    if (button.id === "reveal") look({ persons: view.persons ? "" : "1" });
     if (button.id === "theme") {
-      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const now = root.dataset.theme || (dark ? "dark" : "light");
-      root.dataset.theme = now === "dark" ? "light" : "dark";
-      localStorage.setItem("theme", root.dataset.theme);
+      const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+      const isDark = (root.style.colorScheme || system) === "dark";
+      localStorage.theme = root.style.colorScheme = isDark ? "light" : "dark";
     }
   });
 
@@ -197,7 +161,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let typing = 0;
   find("search").addEventListener("input", ({ target }) => {
     clearTimeout(typing);
-    typing = setTimeout(() => { view.search = target.value; listen(); }, 150);
+    typing = setTimeout(() => look({ search: target.value }), 150);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -206,7 +170,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (step && event.target.matches("[role=tab]")) {
       const tabs = [...document.querySelectorAll("[role=tab]")];
       const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
-      tab(next.dataset.tab);
+      look({ tab: next.dataset.tab });
       next.focus();
     }
     if (event.key === "/" && !event.target.closest("input, select")) {
@@ -216,13 +180,12 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   setInterval(() => {
-    for (const now of document.querySelectorAll("[data-now]")) {
-      const moment = Number(now.dataset.now) * 1000 + Date.now() - Number(now.dataset.since);
+    for (const now of document.querySelectorAll("[data-ahead]")) {
+      const moment = Number(now.dataset.ahead) * 1000 + Date.now();
       now.textContent = new Date(moment + 19800000).toUTCString().replace(/^.{5}(.+) \d{4} (.+) GMT$/, "$1 $2");
     }
   }, 500);
 
   addEventListener("hashchange", open);
-  tab("orders");
   open();
 });

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 from starlette.requests import Request
@@ -12,9 +11,6 @@ from starlette.routing import Route
 
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.security import guard
-
-if TYPE_CHECKING:
-    from clickpost_async.sandbox.page.stream import PageStream
 
 # Seconds between two updates, and the least multiple of the time that one takes.
 _EVERY = 0.1
@@ -28,25 +24,13 @@ def routes(control: SandboxControl) -> list[Route]:
     """Return the routes of the page."""
 
     async def index(request: Request) -> Response:
-        from clickpost_async.sandbox.page.stream import environment
+        from clickpost_async.sandbox.page.view import environment
 
-        api = f"{request.url.scheme}://{request.url.netloc}/api"
-        page = environment().get_template("index.html")
-        key, exports = control.shown_key, control.export_lines(api)
-        username = control.username
-        return HTMLResponse(page.render(api=api, username=username, api_key=key, exports=exports))
+        return HTMLResponse(environment().get_template("index.html").render(api=_api(request)))
 
     async def news(request: Request) -> Response:
-        from clickpost_async.sandbox.page.stream import PageStream, ViewOptions, environment
-
-        query = request.query_params
-        options = ViewOptions(
-            search=query.get("search", ""),
-            shown=query.get("shown", ""),
-            persons=query.get("persons") == "1",
-        )
-        page = PageStream(control, environment(), options)
-        return StreamingResponse(_events(page), media_type="text/event-stream")
+        events = _events(control, _api(request), dict(request.query_params))
+        return StreamingResponse(events, media_type="text/event-stream")
 
     return [
         Route("/", guard(index)),
@@ -56,6 +40,10 @@ def routes(control: SandboxControl) -> list[Route]:
     ]
 
 
+def _api(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}/api"
+
+
 def _file(path: str, name: str) -> Route:
     async def file(_: Request) -> Response:
         return FileResponse(_FOLDER / name)
@@ -63,14 +51,26 @@ def _file(path: str, name: str) -> Route:
     return Route(path, guard(file))
 
 
-async def _events(page: "PageStream") -> AsyncGenerator[str, None]:
+async def _events(
+    control: SandboxControl, api: str, query: dict[str, str]
+) -> AsyncGenerator[str, None]:
+    """Send the page anew whenever anything has changed.
+
+    No events are kept for a browser: one that is slow to read misses states in between, and costs
+    no memory.
+    """
+    from clickpost_async.sandbox.page.view import View, render
+
+    names = ("search", "shown", "tab", "persons")
+    view = View(**{name: query[name] for name in names if name in query})
+    seen: object = None
     sent_at = anyio.current_time()
     while True:
         began = anyio.current_time()
-        news = page.news()
-        if news is not None:
-            yield f"data: {json.dumps(news, separators=(',', ':'))}\n\n"
-            sent_at = began
+        changes = control.changes()
+        if changes != seen:
+            yield f"data: {json.dumps(render(control, view, api))}\n\n"
+            seen, sent_at = changes, began
         elif began - sent_at > _HEARTBEAT:
             yield ": heartbeat\n\n"
             sent_at = began
