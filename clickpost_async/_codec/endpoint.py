@@ -101,10 +101,11 @@ class Endpoint(Generic[R_co]):
     host: Host = Host.MAIN
     found_by: "Get[ResponseModel] | None" = None
     polls_by_lookup: bool = False
+    label: str = field(init=False, repr=False, eq=False)
+    """What it is called in errors and logs."""
 
-    @property
-    def label(self) -> str:
-        """What it is called in errors and logs."""
+    @label.default
+    def _default_label(self) -> str:
         return self.name or f"{self.method} {self.path}"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import anyio
 
-from clickpost_async._concurrency.waiter import Waiter, make_waiter
+from clickpost_async._concurrency.waiter import Waiter, make_waiter, wake
 
 T = TypeVar("T")
 Calls = Iterable[Callable[[], Awaitable[Iterable[T]]]]
@@ -85,7 +85,7 @@ class AsCompleted(Generic[T]):
         finally:
             self._scopes.discard(scope)
             if self._waiter is not None:
-                self._waiter.wake()
+                wake(self._waiter)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:

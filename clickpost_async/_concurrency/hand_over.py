@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Generic, TypeVar
 
-from clickpost_async._concurrency.waiter import Waiter, make_waiter
+from clickpost_async._concurrency.waiter import Waiter, make_waiter, wake
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class HandOver(Generic[T]):
                 raise
         value, giver = self._values.popleft()
         if giver is not None:
-            giver.wake()
+            wake(giver)
         return value
 
     def end(self) -> None:
@@ -67,4 +67,4 @@ class HandOver(Generic[T]):
 
     def _wake_taker(self) -> None:
         if self._takers:
-            self._takers.popleft().wake()
+            wake(self._takers.popleft())

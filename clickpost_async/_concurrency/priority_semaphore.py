@@ -5,7 +5,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
-from clickpost_async._concurrency.waiter import Waiter, make_waiter
+from clickpost_async._concurrency.waiter import Waiter, make_waiter, wake
 from clickpost_async.settings import Priority
 
 # After so many NORMAL calls have overtaken a waiting BULK call, that one goes first: it waits long,
@@ -172,7 +172,7 @@ class Slot:
         self._inside = True
         self._firm = firm
         if self._called is not None:
-            self._called.wake()
+            wake(self._called)
             self._called = None
 
     def _queue(self) -> Waiter:

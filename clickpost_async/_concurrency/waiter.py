@@ -8,32 +8,21 @@ import anyio
 
 
 class Waiter(Protocol):
-    """Something to wait for, by awaiting it."""
+    """Something to wait for, by awaiting it; `wake` ends the wait.
 
-    def __await__(self) -> Generator[Any, None, object]: ...
-
-    def wake(self) -> None:
-        """Wake the waiter."""
-        ...
-
-
-class _FutureWaiter:
-    """A bare future: a gather queues thousands in one iteration of the event loop, and
+    On asyncio a bare future: a gather queues thousands in one iteration of the event loop, and
     `anyio.Event` costs several times as much.
     """
 
-    __slots__ = ("_future",)
+    def __await__(self) -> Generator[Any, None, object]: ...
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future: asyncio.Future[None] = loop.create_future()
+    def done(self) -> bool:
+        """Return whether it was woken, or cancelled."""
+        ...
 
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._future.__await__()
-
-    def wake(self) -> None:
-        # A waiter that was cancelled has cancelled its future with it.
-        if not self._future.done():
-            self._future.set_result(None)
+    def set_result(self, result: None, /) -> None:
+        """Wake the waiter; `wake` is for callers."""
+        ...
 
 
 class _EventWaiter:
@@ -47,13 +36,22 @@ class _EventWaiter:
     def __await__(self) -> Generator[Any, None, None]:
         return self._event.wait().__await__()
 
-    def wake(self) -> None:
+    def done(self) -> bool:
+        return self._event.is_set()
+
+    def set_result(self, _: None, /) -> None:
         self._event.set()
 
 
 def make_waiter() -> Waiter:
     """Make a waiter for the running event loop."""
     try:
-        return _FutureWaiter(asyncio.get_running_loop())
+        return asyncio.get_running_loop().create_future()
     except RuntimeError:
         return _EventWaiter()
+
+
+def wake(waiter: Waiter) -> None:
+    """Wake a waiter, unless it was woken before, or cancelled."""
+    if not waiter.done():
+        waiter.set_result(None)

@@ -43,10 +43,11 @@ class Call(CallState[R]):
         self.runtime.refuse_if_closed(self.endpoint.label)
         self.telemetry.call_started()
         try:
-            self.error = self.too_late() if self.is_too_late else None
-            if key is not None:
-                await self._begin_or_join(key)
-            if not self.has_result:
+            if key is not None and self.error is None:
+                leader = self._begin(key)
+                if leader is not None:
+                    await self._join(key, leader)
+            if self.result is None and self.error is None:
                 slot = self.slot()
                 try:
                     if self.unresolved is None:
@@ -68,31 +69,40 @@ class Call(CallState[R]):
         assert self.result is not None  # noqa: S101 - no error means a result
         return self.result
 
-    async def _begin_or_join(self, key: Key) -> None:
-        """Become the create in flight for a reference number, or wait for the one there is."""
-        single_flight = self.runtime.single_flight
-        try:
-            while not self.has_result:
-                leader: Any = single_flight.begin(key, self)
-                if leader is None:
-                    self.resume(single_flight.doubt_about(key))
-                    return
-                await self._join(key, leader)
-        except InvalidRequestError as error:
-            self.error = error
+    def _begin(self, key: Key) -> CallState[R] | None:
+        """Become the create in flight for a reference number, or return the one there is."""
+        begun: Any = self.runtime.single_flight.begin(key, self)
+        leader: CallState[R] | None = begun
+        if leader is None:
+            doubt = self.runtime.single_flight.doubt_about(key)
+            if doubt is not None:
+                try:
+                    self.resume(doubt)
+                except InvalidRequestError as error:
+                    self.error = error
+        return leader
 
-    async def _join(self, key: Key, leader: CallState[R]) -> None:
+    async def _join(self, key: Key, leader: CallState[R] | None) -> None:
         """Wait for the create in flight, and share its result if that holds for this call too."""
-        contents = leader.contents()
-        if contents is not None:
-            self.refuse_unless_equal(contents, "is being created")
-        self.leader = leader
-        if not await self.runtime.single_flight.wait(key, leader):
-            self.error = self.left_behind()
-        elif contents is not None and leader.has_result_for(self.runtime.counts):
-            self.result = leader.result
-            self.error = copy.copy(leader.error)
-        self.leader = None
+        while leader is not None and not self.has_result:
+            contents = leader.contents()
+            if contents is not None:
+                try:
+                    self.refuse_unless_equal(contents, "is being created")
+                except InvalidRequestError as error:
+                    self.error = error
+                    return
+            self.leader = leader
+            if not await self.runtime.single_flight.wait(key, leader):
+                self.error = self.left_behind()
+            self.leader = None
+            if self.error is not None:
+                return
+            if contents is not None and leader.has_result_for(self.runtime.counts):
+                self.result = leader.result
+                self.error = copy.copy(leader.error)
+            else:
+                leader = self._begin(key)
 
     # --- after a first attempt that failed or left the order pending ------------------------------
 

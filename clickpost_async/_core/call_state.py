@@ -54,6 +54,8 @@ class CallState(Generic[R]):
     _query: Query | None = None
     _body: object = None
     look_up_for: "CallState[R] | None" = field(default=None, kw_only=True)
+    # The circuit breaker and retry budget of the server that it calls.
+    health: ServerHealth = field(init=False)
     telemetry: CallTelemetry = field(init=False)
     # Creates of one key are made one at a time; all other calls may be in flight together.
     key: Key | None = field(init=False, default=None)
@@ -71,6 +73,7 @@ class CallState(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         runtime, endpoint = self.runtime, self.endpoint
+        self.health = runtime.health[endpoint.host]
         reference: str | None = None
         if endpoint.idempotency is Idempotency.BY_REFERENCE:
             body = self._body
@@ -167,12 +170,11 @@ class CallState(Generic[R]):
             resend_window=self.options.retry.resend_window,
         )
 
-    def resume(self, doubt: Doubt | None) -> None:
+    def resume(self, doubt: Doubt) -> None:
         """Continue from what an earlier create of the same reference number has left in doubt."""
-        if doubt is not None:
-            self.remembered = doubt
-            self.refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
-            self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
+        self.remembered = doubt
+        self.refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
+        self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
 
     def _unknown(self, message: str) -> NoReplyError:
         return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self.reference)
@@ -249,11 +251,6 @@ class CallState(Generic[R]):
     # --- limits, and how it ends ------------------------------------------------------------------
 
     @property
-    def health(self) -> ServerHealth:
-        """The circuit breaker and retry budget of the server that it calls."""
-        return self.runtime.health[self.endpoint.host]
-
-    @property
     def is_resend_forbidden(self) -> bool:
         """Whether an order in doubt is looked up only."""
         by_reference = self.endpoint.idempotency is Idempotency.BY_REFERENCE
@@ -273,6 +270,8 @@ class CallState(Generic[R]):
     def end_within(self, seconds: float) -> None:
         """Send nothing once so many seconds have passed."""
         self._ends_at = loop_time() + seconds
+        if self.is_too_late:
+            self.error = self.too_late()
 
     @property
     def is_too_late(self) -> bool:

@@ -12,7 +12,6 @@ from clickpost_async.errors import (
     Outcome,
 )
 from clickpost_async.structures._base import ResponseModel
-from clickpost_async.structures.orders import Order
 
 # Failures that prove nothing was sent, where an adapter cannot report how far a request got.
 _PROVES_NOT_SENT = frozenset(
@@ -113,6 +112,7 @@ def names_another_order(response: ResponseModel, reference_number: str | None) -
     A cache or a proxy on the way may have mixed up two responses. Surrounding blanks do not count,
     and a response without a reference number belongs to its own request.
     """
-    if not isinstance(response, Order) or None in (response.reference_number, reference_number):
+    received = response.own_reference
+    if received is None or reference_number is None:
         return False
-    return str(response.reference_number).strip() != str(reference_number).strip()
+    return received.strip() != reference_number.strip()

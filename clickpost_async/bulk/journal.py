@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 
 from clickpost_async._concurrency.event_loops import asyncio_loop
 from clickpost_async._concurrency.per_loop import loop_time
-from clickpost_async._concurrency.waiter import Waiter, make_waiter
+from clickpost_async._concurrency.waiter import Waiter, make_waiter, wake
 from clickpost_async.bulk.journal_file import JournalFile, read_status
 from clickpost_async.bulk.records import (
     JournalEntry,
@@ -70,7 +70,7 @@ class PendingWrite(Generic[T]):
     def _wake(self) -> None:
         self._done = True
         if self._waiter is not None:
-            self._waiter.wake()
+            wake(self._waiter)
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._done:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -37,6 +38,8 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 _TOO_OLD = "that was too long ago, or a clock was set back and its age is not known"
 _IN_DOUBT = "a previous run stopped while this order was in flight"
 _REFERENCE = "shipment_details.reference_number"
+# More would block the event loop for longer than a few milliseconds, and gain little.
+_AHEAD = 16
 
 
 def _as_created(find: Any) -> Get[CreatedOrder]:
@@ -175,6 +178,31 @@ class PreparedOrder:
         except InvalidRequestError as error:
             return cls(context, _key_of(given), invalid=reject(error, given, context))
         return cls(context, stored.key, stored)
+
+
+def prepare_ahead(
+    orders: Iterator[ScheduledOrder], prepared: dict[int, PreparedOrder]
+) -> Iterator[ScheduledOrder]:
+    """Read, validate and encode a few orders at a time; each is in `prepared` by its position.
+
+    The same step for several orders takes two thirds of the time of all steps for each in turn: the
+    processor finds its code in the caches.
+    """
+    while True:
+        ahead: list[ScheduledOrder] = []
+        failure: Exception | None = None
+        try:
+            for scheduled in islice(orders, _AHEAD):
+                ahead.append(scheduled)  # noqa: PERF402 - what precedes an error is kept
+        except Exception as error:  # noqa: BLE001 - raised once the orders before it were taken
+            failure = error
+        for scheduled in ahead:
+            prepared[scheduled.position] = PreparedOrder.of(scheduled)
+        yield from ahead
+        if failure is not None:
+            raise failure
+        if not ahead:
+            return
 
 
 def reject(error: InvalidRequestError, given: object, context: dict[str, Any]) -> Rejected:

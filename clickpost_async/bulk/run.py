@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -24,6 +24,7 @@ from clickpost_async.bulk.recovery import (
     OrderCreator,
     PreparedOrder,
     in_doubt,
+    prepare_ahead,
     reject,
 )
 from clickpost_async.bulk.report import Report
@@ -82,7 +83,11 @@ class Run:
         self._failure: Exception | None = None
         self._foreign = 0
         self._recorder: JournaledCreator
-        self._schedule = Schedule(scheduled_orders(() if orders is None else orders))
+        self._prepared: dict[int, PreparedOrder] = {}
+        scheduled = scheduled_orders(() if orders is None else orders)
+        if isinstance(scheduled, Iterator) and _are_at_hand(orders):
+            scheduled = prepare_ahead(scheduled, self._prepared)
+        self._schedule = Schedule(scheduled)
         self._stack = AsyncExitStack()
         self._group: TaskGroup
         self._outcomes: HandOver[OrderOutcome] = HandOver()
@@ -208,7 +213,8 @@ class Run:
         """Return an order's outcome, or `None` if it is scheduled again."""
         if scheduled.last_outcome is not None and (self.report.stopped or self.report.halted):
             return scheduled.last_outcome
-        order = PreparedOrder.of(scheduled)
+        ahead = self._prepared.pop(scheduled.position, None)
+        order = PreparedOrder.of(scheduled) if ahead is None else ahead
         if order.key is None:
             return order.invalid
         if scheduled.last_outcome is None:
@@ -282,6 +288,11 @@ class Run:
         )
 
 
+def _are_at_hand(orders: object) -> bool:
+    """Return whether the next orders can be read without waiting for them."""
+    return isinstance(orders, Sequence) or getattr(orders, "are_at_hand", False) is True
+
+
 def _created_outcome(
     created: CreatedOrder, context: dict[str, Any], *, sent_before: bool
 ) -> OrderOutcome:
@@ -323,7 +334,7 @@ def create(
     Args:
         client: the client that sends the orders.
         orders: structures, plain mappings, or rows of `read_orders`; read as fast as outcomes are
-            consumed.
+            consumed: those of a list or a file a few at a time, others one by one.
         journal: a file, which is created if it does not exist; without one a run cannot be resumed.
         max_concurrency: how many orders are in flight at a time.
         max_outage: seconds without any response after which the run halts at the next attempt that

@@ -164,17 +164,17 @@ class JournalStore:
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> None:
         """Record an outcome; a final one drops the payload."""
-        columns: dict[str, object] = {"state": state.value, "outcome": outcome}
-        if state in FINAL:
-            columns["payload"] = None
+        since = clock = boot = None
         if not (state is JournalState.UNKNOWN and self._is_durable):
             # What stays unknown has been so since it was last sent, if that was recorded.
             now = Timestamp.now()
-            columns |= {"since": now.wall, "clock": now.clock, "boot": now.boot}
-        changes = ", ".join(f"{name} = ?" for name in columns)
+            since, clock, boot = now.wall, now.clock, now.boot
         self._database.execute(
-            f"UPDATE orders SET {changes} WHERE {_ONE}",  # noqa: S608 - names of columns
-            (*columns.values(), *key),
+            "UPDATE orders SET state = ?, outcome = ?,"
+            " payload = CASE WHEN ? THEN NULL ELSE payload END,"
+            " since = coalesce(?, since), clock = coalesce(?, clock), boot = coalesce(?, boot)"
+            " WHERE market = ? AND reference_number = ?",
+            (state.value, outcome, state in FINAL, since, clock, boot, *key),
         )
 
     def count_unseen(self) -> int:

@@ -162,6 +162,7 @@ class SourceRows(Iterator[OrderRow]):
             source.refuse_heading(first[0])
         self.counts: FileCounts = reader.counts
         self.total: int | None = reader.total
+        self.are_at_hand: bool = reader.are_at_hand
         self.header: Sequence[str] = first[0].header if first else ()
         self._rows = self._chain(first, reader)
         self._part = source.part

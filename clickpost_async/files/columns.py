@@ -57,7 +57,7 @@ class Column:
             return attrs.evolve(self, india=path)
         return attrs.evolve(self, world=path)
 
-    @property
+    @cached_property
     def paths(self) -> frozenset[str]:
         """Return the paths of its cells for all markets."""
         return frozenset(path for path in (self.india, self.world) if path)

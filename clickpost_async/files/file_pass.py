@@ -288,7 +288,9 @@ class FilePass:
     def _lines(self, records: Iterator[Record], layout: Layout) -> Iterator[TableRow]:
         if self.lines is not None:
             self.lines.has_guessed_encoding = False
-        dates = [heading for heading in layout.headings if heading.column.kind in _DATES]
+        dates: Sequence[Heading] = ()
+        if not self.is_surveyed:
+            dates = [heading for heading in layout.headings if heading.column.kind in _DATES]
         for number, cells in records:
             line = layout.line(number, cells)
             if not line.problems:

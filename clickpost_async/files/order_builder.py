@@ -207,7 +207,11 @@ class _OrderBuilder:
             if each.item_path is not None:
                 self._take_item(row, each, value)
             elif each.path is not None:
-                self._take(row, each.path, each.title, value)
+                if each.path in self._fields:
+                    self._compare(row, each.path, each.title, value)
+                else:
+                    self._fields[each.path] = value
+                    self._sources[each.path] = row, each.title
                 if each.column.kind is CellKind.PHONE and each.path not in self._phones:
                     self._phones[each.path] = _Source(row, each.title)
             else:
@@ -297,11 +301,8 @@ class _OrderBuilder:
             if title := self.titles.get(_COD_VALUE):
                 self._note(_Source(row, title), "blank read as 0, since the order is PREPAID")
 
-    def _take(self, row: int, path: str, title: str, value: Value) -> None:
-        if path not in self._fields:
-            self._fields[path] = value
-            self._sources[path] = row, title
-            return
+    def _compare(self, row: int, path: str, title: str, value: Value) -> None:
+        """Report a value that differs from the first one of its field."""
         if self._fields[path] == value:
             return
         first_row, first_title = self._sources[path]
@@ -356,7 +357,7 @@ def nest(fields: Mapping[str, object]) -> dict[str, object]:
     tree: dict[str, object] = {}
     branches: dict[str, dict[str, object]] = {"": tree}
     for path, value in fields.items():
-        parent, _, leaf = path.rpartition(".")
+        parent, leaf = _split(path)
         branch = branches.get(parent)
         if branch is None:
             branch = _branch(branches, parent)
@@ -364,9 +365,15 @@ def nest(fields: Mapping[str, object]) -> dict[str, object]:
     return tree
 
 
+@lru_cache(maxsize=4096)
+def _split(path: str) -> tuple[str, str]:
+    parent, _, leaf = path.rpartition(".")
+    return parent, leaf
+
+
 def _branch(branches: dict[str, dict[str, object]], path: str) -> dict[str, object]:
     if path not in branches:
-        parent, _, leaf = path.rpartition(".")
+        parent, leaf = _split(path)
         _branch(branches, parent)[leaf] = branches[path] = {}
     return branches[path]
 

@@ -102,6 +102,7 @@ class OrderReader(Iterator[OrderRow]):
         counts: the counts of the rows read so far.
         total: how many orders the file has, known with the first order; `None` for a source that
             is read once.
+        are_at_hand: whether orders can be read without waiting for them, as those of a pipe cannot.
         is_counted: which orders `total` counts; set it before the first order is read.
 
     """
@@ -112,6 +113,7 @@ class OrderReader(Iterator[OrderRow]):
         self.is_counted: Callable[[Group | OrderRow], bool] = _every
         self._source = source
         self._options = options
+        self.are_at_hand: bool = isinstance(source, str | os.PathLike) and Path(source).is_file()
         self._rows = self._read()
 
     def __next__(self) -> OrderRow:

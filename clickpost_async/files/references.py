@@ -33,6 +33,8 @@ class ReferenceIndex:
             " WITHOUT ROWID"
         )
         self._database.execute("BEGIN")
+        # Most files have none: then nothing is looked up.
+        self._has_repetitions = False
 
     def __enter__(self) -> Self:
         return self
@@ -47,14 +49,21 @@ class ReferenceIndex:
 
     def add(self, reference: str, row: int, digest: int) -> None:
         """Record that an order begins in a row; `digest` is the hash of its contents."""
-        self._database.execute(
-            "INSERT INTO refs VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE "
-            "SET other = coalesce(other, excluded.first) WHERE digest <> excluded.digest",
-            (_key(reference), row, digest),
+        key = _key(reference)
+        inserted = self._database.execute(
+            "INSERT OR IGNORE INTO refs VALUES (?, ?, ?, NULL)", (key, row, digest)
         )
+        if not inserted.rowcount:
+            self._has_repetitions = True
+            self._database.execute(
+                "UPDATE refs SET other = coalesce(other, ?) WHERE ref = ? AND digest <> ?",
+                (row, key, digest),
+            )
 
     def find(self, reference: str, row: int) -> Repetition | None:
         """Return another row in which an order with this reference begins, or `None`."""
+        if not self._has_repetitions:
+            return None
         found = self._database.execute(
             "SELECT first, other FROM refs WHERE ref = ?", (_key(reference),)
         ).fetchone()

@@ -1,5 +1,6 @@
 """The rows of a table below its headings, grouped to orders."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
@@ -15,6 +16,9 @@ from clickpost_async.files.text import UnreadableLineError
 # An order with more rows is a sign of a damaged file.
 _MOST_ROWS = 1000
 _TOTALS = frozenset({"total", "totals", "total:", "grand total", "subtotal", "sub total", "sum"})
+# A code of these characters with a digit in it is read as it is: it stands for no absent value, and
+# for no error of a spreadsheet.
+IS_PLAIN_CODE = re.compile(r"[A-Za-z_-]*\d[\w-]*", re.ASCII).fullmatch
 # Columns for people.
 _REMARKS = frozenset({"note", "reason", "advice"})
 
@@ -128,6 +132,8 @@ _UNHEARD = CellContext()
 
 
 def _read_reference(cell: str) -> str | None:
+    if IS_PLAIN_CODE(cell):
+        return cell
     try:
         value = read_cell(cell, CellKind.CODE, _UNHEARD)
     except BadCellError:

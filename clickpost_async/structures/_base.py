@@ -181,6 +181,11 @@ class ResponseModel(Structure):
         """Whether the response reports success and lacks what success means."""
         return False
 
+    @property
+    def own_reference(self) -> str | None:
+        """The reference number of the order that it is the response for, if it has one."""
+        return None
+
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import attrs
 
 from clickpost_async.errors import Problem
-from clickpost_async.structures._constraints import ValueRule
 from clickpost_async.structures._json_values import is_plain_json, text_problem
 from clickpost_async.structures._rules import (
     Rule,
     Severity,
+    ValueRule,
     is_warning,
     severity_of,
     source_of,

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from attrs import field, frozen
 
@@ -34,6 +34,7 @@ from clickpost_async.structures._rules import (
     UNKNOWN_WAYBILL,
     Severity,
     Source,
+    ValueRule,
 )
 from clickpost_async.structures.codes import (
     AddressType,
@@ -44,25 +45,6 @@ from clickpost_async.structures.codes import (
 )
 
 _MISTAKE, _WARNING = Severity.MISTAKE, Severity.WARNING
-
-
-@frozen
-class ValueRule:
-    """What the rules share.
-
-    A rule that most values obey may also say so by an expression, `inline`, for values of
-    `inline_kinds`: the compiled check of a structure then does not call it. `rule` is its name in
-    the expression. Both agree on every value.
-    """
-
-    source: str = field(default=INVALID, kw_only=True)
-    severity: Severity = field(default=Severity.MISTAKE, kw_only=True)
-
-    inline_kinds: ClassVar[frozenset[type]] = frozenset()
-
-    def inline(self, value: str, rule: str) -> str:
-        """Return an expression that is true of values that obey the rule."""
-        return f"{rule}({value}) is None"
 
 
 _TEXTS, _NUMBERS = frozenset[type]({str}), frozenset[type]({int, float})

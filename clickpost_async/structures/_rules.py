@@ -10,9 +10,9 @@ import enum
 import logging
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from clickpost_async.errors import Problem
 
@@ -57,6 +57,25 @@ NUMBER = "a number that means nothing here"
 LENGTHS = "ClickPost's table of maximum lengths"
 DOCUMENT = "ClickPost's API document"
 GUIDE = "ClickPost's order creation guide"
+
+
+@frozen
+class ValueRule:
+    """What the rules share.
+
+    A rule that most values obey may also say so by an expression, `inline`, for values of
+    `inline_kinds`: the compiled check of a structure then does not call it. `rule` is its name in
+    the expression. Both agree on every value.
+    """
+
+    source: str = field(default=INVALID, kw_only=True)
+    severity: Severity = field(default=Severity.MISTAKE, kw_only=True)
+
+    inline_kinds: ClassVar[frozenset[type]] = frozenset()
+
+    def inline(self, value: str, rule: str) -> str:
+        """Return an expression that is true of values that obey the rule."""
+        return f"{rule}({value}) is None"
 
 
 class Rule(Protocol):

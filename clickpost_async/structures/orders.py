@@ -128,6 +128,11 @@ class Order(ResponseModel):
         """Whether ClickPost has recorded the order but the courier has not booked it yet."""
         return self.response.status in _PENDING
 
+    @property
+    def own_reference(self) -> str | None:
+        """Its reference number."""
+        return self.reference_number
+
 
 @frozen(kw_only=True, repr=False)
 class CreatedOrder(Order):

@@ -27,6 +27,7 @@ from clickpost_async import (
 )
 from clickpost_async._concurrency.retry_budget import RetryBudget
 from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Report, Unknown, create
+from clickpost_async.bulk.recovery import PreparedPayload
 from clickpost_async.files.columns import Market
 from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.sandbox import Fault, Sandbox
@@ -284,6 +285,59 @@ async def test_input_is_read_no_faster_than_outcomes_are_taken() -> None:
                 break
         assert taken == run.report.total == 500
         assert clickpost.stats().calls <= 505
+
+
+class AtHand(Iterator[Any]):
+    """Orders that can be read without waiting; the input fails after so many."""
+
+    are_at_hand = True
+
+    def __init__(self, number: int = 1000) -> None:
+        self.read = 0
+        self._number = number
+
+    def __next__(self) -> Any:
+        if self.read == self._number:
+            message = "the file cannot be read any further"
+            raise UnicodeError(message)
+        self.read += 1
+        return india_order(f"R-{self.read}")
+
+
+@virtual_time
+async def test_orders_at_hand_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = AtHand()
+    prepared = []
+    structures = PreparedPayload.__init__
+
+    def count(payload: PreparedPayload, given: object) -> None:
+        prepared.append(orders.read)
+        structures(payload, given)
+
+    monkeypatch.setattr(PreparedPayload, "__init__", count)
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, orders, max_concurrency=1) as run,
+    ):
+        outcomes = [await anext(run) for _ in range(20)]
+
+    assert [outcome.reference_number for outcome in outcomes] == [f"R-{n}" for n in range(1, 21)]
+    # Sixteen are read, then the sixteen are validated and encoded, once each.
+    assert prepared == [16] * 16 + [32] * 16
+    assert orders.read == 32
+
+
+@virtual_time
+async def test_orders_at_hand_before_a_failure_of_the_input_are_created() -> None:
+    async with (
+        playing([placed()]) as clickpost,
+        create(clickpost, AtHand(11), max_concurrency=3) as run,
+    ):
+        outcomes = [await anext(run) for _ in range(11)]
+        with pytest.raises(UnicodeError, match="any further"):
+            await anext(run)
+
+    assert [type(outcome) for outcome in outcomes] == [Placed] * 11
 
 
 @virtual_time

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async.files.cells import BadCellError, CellContext, CellKind, Value, read_cell, shown
+from clickpost_async.files.table import IS_PLAIN_CODE
 
 
 @pytest.mark.parametrize("kind", CellKind)
@@ -274,3 +275,16 @@ def test_place_is_read_without_the_apostrophe_that_marks_text(
     kind: CellKind, cell: str, value: str | None
 ) -> None:
     assert read_cell(cell, kind) == value
+
+
+@given(st.from_regex(r"[A-Za-z_-]{0,4}[0-9][A-Za-z0-9_-]{0,8}", fullmatch=True))
+def test_plain_code_is_read_as_it_is(code: str) -> None:
+    assert IS_PLAIN_CODE(code)
+    assert read_cell(code, CellKind.CODE) == code
+
+
+@pytest.mark.parametrize(
+    "cell", ["nan", "N/A", "9.19E+11", "---", " A1", "'007", "A1.0", "", "A\u0661"]
+)
+def test_code_that_may_be_read_otherwise_is_not_plain(cell: str) -> None:
+    assert not IS_PLAIN_CODE(cell)

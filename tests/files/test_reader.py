@@ -53,6 +53,16 @@ def test_orders_come_before_the_file_has_ended() -> None:
     assert file.taken == 3
 
 
+def test_orders_of_a_path_are_at_hand_and_those_of_an_open_file_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(HEADER + "A1,Pune,S\n")
+
+    assert read_orders(path).are_at_hand
+    assert not read_orders(tmp_path / "missing.csv").are_at_hand
+    with path.open() as file:
+        assert not read_orders(file).are_at_hand
+
+
 def test_json_orders_come_before_the_file_has_ended() -> None:
     file = Endless("{}\n", "{{}}\n")
 

@@ -206,25 +206,45 @@ REFUSED_BY_HTTPTOOLS: dict[str, bytes] = {
 }
 
 
-async def is_refused(kind: Any, talk: Callable[[Peer], Awaitable[None]]) -> None:
+def after_another(talk: Callable[[Peer], Awaitable[None]]) -> Callable[[Peer], Awaitable[None]]:
+    """Respond to the first request as expected, and to others as `talk` does."""
+
+    async def both_in_turn(peer: Peer) -> None:
+        await peer.read()
+        await peer.send(OK + BODY)
+        await talk(peer)
+
+    return both_in_turn
+
+
+used = pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
+
+
+async def is_refused(
+    kind: Any, talk: Callable[[Peer], Awaitable[None]], *, is_used: bool = False
+) -> None:
     pool = ConnectionPool(kind)
     progress = SendProgress()
-    async with serving(talk) as server:
+    async with serving(after_another(talk) if is_used else talk) as server:
+        if is_used:
+            assert await read(pool, server) == (200, b"ok")
         with pytest.raises(httpcore.RemoteProtocolError):
             await pool.send(request_to(server), progress, ResponseReader())
-        assert pool.connections == 0
+        assert (server.connections, pool.connections) == (1, 0)
         await until(lambda: not server.open)
     # A response that cannot be read says nothing of the order: its outcome is unknown.
     assert (progress.is_reliable, progress.may_have_been_sent) == (True, True)
 
 
 @both
+@used
 @pytest.mark.parametrize("form", REFUSED)
 @pytest.mark.parametrize("cut", ["whole", "bytewise"])
 @pytest.mark.asyncio
-async def test_malformed_response_is_refused(form: str, cut: str, kind: Any) -> None:
+async def test_malformed_response_is_refused(form: str, cut: str, is_used: bool, kind: Any) -> None:
     data = REFUSED[form]
-    await is_refused(kind, responds_with(*(bytewise(data) if cut == "bytewise" else [data])))
+    pieces = bytewise(data) if cut == "bytewise" else [data]
+    await is_refused(kind, responds_with(*pieces), is_used=is_used)
 
 
 @pytest.mark.parametrize("form", REFUSED_BY_HTTPTOOLS)
@@ -248,10 +268,11 @@ TRUNCATED = {
 
 
 @both
+@used
 @pytest.mark.parametrize("form", TRUNCATED)
 @pytest.mark.asyncio
-async def test_truncated_response_is_refused(form: str, kind: Any) -> None:
-    await is_refused(kind, responds_with(TRUNCATED[form], close=True))
+async def test_truncated_response_is_refused(form: str, is_used: bool, kind: Any) -> None:
+    await is_refused(kind, responds_with(TRUNCATED[form], close=True), is_used=is_used)
 
 
 @pytest.mark.asyncio

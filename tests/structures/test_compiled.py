@@ -20,7 +20,8 @@ from clickpost_async._codec.converter import structure_response
 from clickpost_async.errors import Problem
 from clickpost_async.structures import Item, Order, RequestModel, ResponseInfo, ResponseModel, _base
 from clickpost_async.structures._compiled import builder, compile_check
-from clickpost_async.structures._constraints import MaxLength, ValueRule
+from clickpost_async.structures._constraints import MaxLength
+from clickpost_async.structures._rules import ValueRule
 from clickpost_async.structures._schema import specs
 from tests.helpers.strategies import every_field, every_sent, payloads, simplest
 
