@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 from attrs import frozen
 
 from clickpost_async._codec.converter import structure_response
+from clickpost_async._util.arguments import got
 from clickpost_async.structures import (
     Bucket,
     NdrCode,
@@ -253,8 +254,13 @@ def parse(
         WebhookTooLargeError: the body is larger than any that ClickPost sends.
         WebhookTokenError: neither a header nor the query contains the token.
         WebhookError: the body is not a ClickPost webhook.
+        TypeError: the body is not bytes, or the headers are not a mapping.
 
     """
+    if not hasattr(body, "decode"):
+        raise TypeError(f"body must be the raw bytes of the request's body; {got(body)}")
+    if not hasattr(headers, "items"):
+        raise TypeError(f"headers must be a mapping of names to values; {got(headers)}")
     if len(body) > LARGEST:
         raise WebhookTooLargeError(f"webhook body larger than {LARGEST} bytes")
     if token is not None:

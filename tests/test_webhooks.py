@@ -3,6 +3,7 @@ import copy
 import itertools
 import json
 import pickle
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -429,3 +430,16 @@ def test_event_without_a_time_overwrites_nothing() -> None:
     assert timeless.at is None
     assert not timeless.supersedes(parsed(SCAN))
     assert parsed(SCAN).supersedes(timeless)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "message"),
+    [
+        ("{}", {}, "body must be the raw bytes of the request's body; got '{}'"),
+        ({"waybill": "W-1"}, {}, "body must be the raw bytes of the request's body; got dict"),
+        (b"{}", [(b"webhook_key", b"x")], "headers must be a mapping of names to values; got list"),
+    ],
+)
+def test_body_and_headers_of_a_wrong_type_are_named(body: Any, headers: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(message)):
+        webhooks.parse(body, headers, token="a-token")

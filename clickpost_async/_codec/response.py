@@ -119,9 +119,13 @@ def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
 def _raise_refusal(
     endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus, status: int
 ) -> Never:
-    facts: dict[str, Any] = {**_context(endpoint, response), "status": status}
+    facts: dict[str, Any] = {
+        **_context(endpoint, response),
+        "status": status,
+        "retry_after": response.retry_after,
+    }
     if status == _TOO_MANY:
-        raise ThrottledError(verdict.message, retry_after=response.retry_after, **facts)
+        raise ThrottledError(verdict.message, **facts)
     kind: Callable[..., ClickPostError] | None
     kind = endpoint.means.get(status) or BY_STATUS.get(status)
     if kind is None or status in _UNRECOGNISED:

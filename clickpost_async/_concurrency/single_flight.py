@@ -28,6 +28,8 @@ Key = tuple[str, str, str]
 
 # A create on another event loop may never end: its loop is looked at so often, in seconds.
 _LOOK = 1.0
+# After so many looks at a loop that does not run, its create is not waited for any longer.
+_MOST_LOOKS = 10
 # Above this many, doubts that have settled are forgotten, the oldest first. A second create after
 # the settle delay is recognised by ClickPost: the look-up that is lost with them only saves a call.
 _MOST_DOUBTS = 100_000
@@ -138,18 +140,27 @@ class SingleFlight:
                 self._remember(key, doubt)
         flight.wake()
 
-    async def wait(self, key: Key, create: InFlightCreate) -> None:
-        """Wait until a create is not in flight any more, however it ended."""
+    async def wait(self, key: Key, create: InFlightCreate) -> bool:
+        """Wait until a create is not in flight any more, however it ended.
+
+        Return whether it is: an event loop that has been stopped, but not closed, may go on with it
+        at any time, or never.
+        """
         waiter = _Waiter()
         with self._lock:
             flight = self._in_flight.get(key)
             if flight is None or flight.create is not create:
-                return
+                return True
             flight.waiters += (waiter,)
         pause = None if flight.is_here else _LOOK
+        looks = 0
         while not (waiter.is_set or flight.is_abandoned):
             with anyio.move_on_after(pause):
                 await waiter.wait()
+            looks = looks + 1 if flight.is_stopped else 0
+            if looks == _MOST_LOOKS:
+                return waiter.is_set
+        return True
 
     def doubt_about(self, key: Key) -> Doubt | None:
         """Return the doubt about a reference number, if there is one."""
@@ -202,6 +213,12 @@ class _InFlight:
         loop = self._loop()
         is_closed = getattr(loop, "is_closed", None)
         return loop is None or (is_closed is not None and is_closed())
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its event loop does not run, such as between two `run_until_complete`."""
+        is_running = getattr(self._loop(), "is_running", None)
+        return is_running is not None and not is_running()
 
     def wake(self) -> None:
         for waiter in self.waiters:

@@ -72,6 +72,8 @@ class AttemptSender:
         except ClickPostError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - transports have leaked OSError, ssl and others
+            if _is_being_closed(error):
+                raise GeneratorExit from None
             if limit.expired() and isinstance(error, TimeoutError):
                 failure = self._timeout_error(address, progress)
             else:
@@ -135,6 +137,20 @@ class AttemptSender:
             kind = FailureKind.LOCAL_RESOURCES
         failure.kind = attempt_kind(kind, sent=is_sent)
         return failure
+
+
+def _is_being_closed(error: BaseException | None) -> bool:
+    """Return whether an error was raised while this coroutine was closed, unfinished.
+
+    Its event loop was closed before, and a library could not clean up without it. That says nothing
+    about the server.
+    """
+    while error is not None:
+        # The text is that of Python's own error for a coroutine that awaits while it is closed.
+        if isinstance(error, GeneratorExit) or str(error) == "coroutine ignored GeneratorExit":
+            return True
+        error = error.__context__
+    return False
 
 
 # Failures that need not be about a connection.

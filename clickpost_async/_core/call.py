@@ -93,8 +93,11 @@ class Call(CallState[R]):
                     self.error = error
                     return
             self.leader = leader
-            await self.runtime.single_flight.wait(key, leader)
+            if not await self.runtime.single_flight.wait(key, leader):
+                self.error = self.left_behind()
             self.leader = None
+            if self.error is not None:
+                return
             if contents is not None and leader.has_result_for(self.runtime.counts):
                 self.result = leader.result
                 self.error = copy.copy(leader.error)

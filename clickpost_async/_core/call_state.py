@@ -28,6 +28,7 @@ from clickpost_async.errors import (
     FailureKind,
     InvalidRequestError,
     NoReplyError,
+    NotSentError,
     Outcome,
     UnreadableReplyError,
 )
@@ -288,6 +289,16 @@ class CallState(Generic[R]):
             kind=FailureKind.DEADLINE,
             # The pause that it was waiting for, if there is one.
             retry_after=self.runtime.pause_left or None,
+        )
+        error.attempts = max(self.telemetry.attempts, 1)
+        return self.final_error(error)
+
+    def left_behind(self) -> ClickPostError:
+        """Return the error for a create in flight whose event loop has been stopped."""
+        error = (NoReplyError if self.may_have_been_sent() else NotSentError)(
+            "the order is being created on an event loop that was stopped, and not closed",
+            endpoint=self.endpoint.label,
+            reference_number=self.reference,
         )
         error.attempts = max(self.telemetry.attempts, 1)
         return self.final_error(error)

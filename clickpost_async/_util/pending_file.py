@@ -32,6 +32,11 @@ class PendingFile:
         if not self._is_direct:
             self.path.replace(self.target)
 
+    def cut(self, size: int) -> None:
+        """Remove what was written behind so many bytes."""
+        if not self._is_direct:
+            os.truncate(self.path, size)
+
     def discard(self) -> None:
         """Remove what was written, and leave the target as it is."""
         if not self._is_direct:

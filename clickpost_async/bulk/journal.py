@@ -106,20 +106,31 @@ class Journal:
 
         What is sent is kept until an order is done.
         """
+        stores: list[JournalStore] = []
+
+        def open_file() -> None:
+            stores.append(JournalFile(path, account=account))
+
+        def close_file() -> None:
+            for store in stores:
+                store.close()
+
         with ThreadPoolExecutor(1, "clickpost-journal") as writer:
             journal = cls(writer)
-            opened: PendingWrite[JournalStore] = PendingWrite(
-                partial(JournalFile, path, account=account)
-            )
+            opened = PendingWrite(open_file)
             journal._run([opened])
-            journal._store = await opened
             try:
+                await opened
+                [journal._store] = stores
                 yield journal
             finally:
                 # What was handed over is written, whether or not anybody still waits for it.
                 writes = journal._take_waiting()
-                journal._end(writes, writer.submit(journal._write, writes).result())
-                writer.submit(journal._store.close).result()
+                if writes or hasattr(journal, "_store"):
+                    journal._end(writes, writer.submit(journal._write, writes).result())
+                # The file is opened even if the wait for it was cancelled; it is whole once it is
+                # closed.
+                writer.submit(close_file).result()
 
     @classmethod
     @asynccontextmanager

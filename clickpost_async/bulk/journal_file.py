@@ -48,6 +48,8 @@ class JournalFile(JournalStore):
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
+        # As it is now: the working directory may change.
+        self._place = self._path.absolute()
         with _explaining_errors(self._path):
             # Before anything is created, changed or locked: it may be another program's file.
             _refuse_foreign(self._path)
@@ -126,12 +128,33 @@ class JournalFile(JournalStore):
         whose = _read_setting(database, "account")
         if whose != account:
             self._refuse(f"belongs to {whose}, not to {account}; give each its own")
-        is_cut = (_read_count(self._lock) or 0) > int(_read_setting(database, "commits"))
-        if is_cut or (log_is_missing and not _read_setting(database, "clean")):
+        counted = _read_count(self._lock) or 0
+        is_cut = counted > int(_read_setting(database, "commits"))
+        # Without a count, only a run that has closed the file shows that no log is missing. With
+        # one, the file is whole: SQLite has removed the log of a run that could not close it.
+        is_unsure = log_is_missing and not counted and not _read_setting(database, "clean")
+        if is_cut or is_unsure:
             self._refuse(
                 "is missing its last writes: its -wal file is missing or truncated;"
                 " restore it, or look the orders of that run up one by one"
             )
+
+    def _refuse_if_removed(self) -> None:
+        """Raise `JournalError` once another file, or none, is where this one or its lock was.
+
+        Writes would succeed, and could not be found by the run that resumes this one.
+        """
+        for suffix, descriptor in (("", self._file), ("-lock", self._lock)):
+            place = Path(f"{self._place}{suffix}")
+            try:
+                is_here = os.path.samestat(place.stat(), os.fstat(descriptor))
+            except FileNotFoundError:
+                is_here = False
+            if not is_here:
+                self._refuse(
+                    "or its -lock file was deleted, moved or replaced while a run was using it;"
+                    " put it back, or look the orders of that run up one by one"
+                )
 
     def _refuse(self, why: str) -> None:
         message = f"the journal {self._path} {why}"
@@ -156,6 +179,7 @@ class JournalFile(JournalStore):
             with _transaction(self._database, stays_open=not durable):
                 done = [write() for write in writes]
                 if durable:
+                    self._refuse_if_removed()
                     self._commits += 1
                     _write_settings(self._database, commits=self._commits)
             if durable:

@@ -4,7 +4,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -79,7 +80,8 @@ class OutcomeFile:
 
     Only its owner can read it, and a link is not followed. It is written beside its target, which
     it replaces at the end: of a run that ended with an error before the first row, nothing is left,
-    and the target stays as it was.
+    and the target stays as it was. Once a row could not be written, as on a full disk, those before
+    it are kept; a workbook is not, because it is written at the end.
 
     Raises:
         OSError: the target cannot be written.
@@ -100,15 +102,29 @@ class OutcomeFile:
             raise
         self._has_header = False
         self._has_rows = False
+        self._is_cut = False
+        self._whole = 0
 
     def _write_header(self, columns: Sequence[str]) -> None:
         if not self._has_header:
             self._has_header = True
-            self._writer.write_header(columns)
+            with self._naming_it():
+                self._writer.write_header(columns)
 
     def _write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:
         self._has_rows = True
-        self._writer.write(row, cells)
+        with self._naming_it():
+            self._writer.write(row, cells)
+            self._whole = os.fstat(self._file.descriptor).st_size
+
+    @contextmanager
+    def _naming_it(self) -> Generator[None]:
+        """Name this file in the error if it cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            self._is_cut = True
+            raise OSError(error.errno, error.strerror, str(self._file.target)) from None
 
     def _finish(self) -> None:
         """Write what belongs into a file without rows."""
@@ -124,15 +140,22 @@ class OutcomeFile:
     ) -> None:
         is_kept = kind is None or self._has_rows
         try:
+            if self._is_cut:
+                is_kept = self._has_rows and self.kind != "xlsx"
+                # What could not be written cannot be written now, either.
+                with suppress(OSError):
+                    self._writer.close(save=False)
+                self._file.cut(self._whole)
+            else:
+                with self._naming_it():
+                    if is_kept:
+                        self._finish()
+                    self._writer.close(save=is_kept)
             if is_kept:
-                self._finish()
-            self._writer.close(save=is_kept)
-        except BaseException:
-            self._file.discard()
-            raise
-        if is_kept:
-            self._file.publish()
-        else:
+                with self._naming_it():
+                    self._file.publish()
+        finally:
+            # Does nothing to one that is published.
             self._file.discard()
 
 
@@ -286,6 +309,9 @@ class _XLSXWriter:
         with os.fdopen(self._descriptor, "wb") as file:
             if save:
                 self._book.save(file)
+            elif not self._sheet.closed:
+                # Its rows are in a temporary file, which is removed.
+                self._sheet.close()
 
 
 # The longest text that a cell of a workbook can hold.

@@ -90,6 +90,7 @@ class Run:
         self._stack = AsyncExitStack()
         self._group: TaskGroup
         self._outcomes: HandOver[OrderOutcome] = HandOver()
+        self._is_entered = False
 
     @property
     def waiting(self) -> int:
@@ -97,6 +98,10 @@ class Run:
         return self._schedule.unfinished
 
     async def __aenter__(self) -> Self:
+        if self._is_entered:
+            message = "a run is entered once: make another one with bulk.create() or bulk.resolve()"
+            raise RuntimeError(message)
+        self._is_entered = True
         async with AsyncExitStack() as stack:
             journal = await self._open_journal(stack)
             if self._orders is None:
@@ -158,6 +163,9 @@ class Run:
         self._calls.cancel(grace)
 
     def __aiter__(self) -> AsyncIterator[OrderOutcome]:
+        if not self._is_entered:
+            message = "a run has to be entered first: async with bulk.create(…) as run"
+            raise RuntimeError(message)
         return self
 
     async def __anext__(self) -> OrderOutcome:

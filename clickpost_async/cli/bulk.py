@@ -140,25 +140,31 @@ async def push(
         part=part,
     )
     if dry_run:
-        return order_files.dry_run(source)
-    with ExitStack() as stack:
-        return await bulk_runner.push(
-            bulk_runner.Job(
-                source=source,
-                journal=journal,
-                labels=labels,
-                merge=merge,
-                max_concurrency=max_concurrency,
-                rate=rate,
-                fleet=fleet,
-                redis=redis,
-                no_resend=no_resend,
-                settle_delay=settle_delay,
-                max_outage=max_outage,
-                quiet=quiet,
-                tables=outcome_tables.OutcomeTables(stack, results, errors),
+        with messages.interruptible():
+            return order_files.dry_run(source)
+    try:
+        with ExitStack() as stack:
+            return await bulk_runner.push(
+                bulk_runner.Job(
+                    source=source,
+                    journal=journal,
+                    labels=labels,
+                    merge=merge,
+                    max_concurrency=max_concurrency,
+                    rate=rate,
+                    fleet=fleet,
+                    redis=redis,
+                    no_resend=no_resend,
+                    settle_delay=settle_delay,
+                    max_outage=max_outage,
+                    quiet=quiet,
+                    tables=outcome_tables.OutcomeTables(stack, results, errors),
+                )
             )
-        )
+    except OSError as error:
+        # The files are completed at the end.
+        messages.print_message(outcome_tables.describe_unwritten(error))
+        return 1
 
 
 @app.command

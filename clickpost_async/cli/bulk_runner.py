@@ -28,13 +28,16 @@ from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.recovery import OrderCreator
 from clickpost_async.cli.account import client
 from clickpost_async.cli.label_downloads import LabelDownloads
-from clickpost_async.cli.messages import print_message
+from clickpost_async.cli.messages import interruptible, print_message
 from clickpost_async.cli.order_files import REJECTED, OrderFile, SourceRows
-from clickpost_async.cli.outcome_tables import OutcomeTables
+from clickpost_async.cli.outcome_tables import OutcomeTables, describe_unwritten
 from clickpost_async.client import ClickPost
 
 UNDECIDED, HALTED, INTERRUPTED = 4, 5, 130
 
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+# Windows has none.
+_HANGUPS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 # How often a bar is drawn, and, where there is none, a line is printed; in seconds.
 _DRAW_EVERY = 0.2
 _LINE_EVERY = 5.0
@@ -65,7 +68,8 @@ class Job:
 
 async def push(job: Job) -> int:
     """Create the orders of a file, or resolve a journal; returns the exit code."""
-    rows = None if job.source is None else SourceRows(job.source)
+    with interruptible():
+        rows = None if job.source is None else SourceRows(job.source)
     async with client(rate=job.rate) as opened:
         resend = Resend.NEVER if job.no_resend else opened.retry.resend
         retry = evolve(opened.retry, settle_delay=job.settle_delay, resend=resend)
@@ -104,22 +108,27 @@ async def _push(
         job.tables.begin(rows.header)
     with anyio.CancelScope() as everything:
         async with run, _progress(run, total, quiet=job.quiet):
-            with _stopping(run, everything), _warnings():
+            with _stopping(run, labels, everything), _warnings():
                 async for outcome in run:
                     row = None if rows is None else rows.finish(outcome)
                     job.tables.add(outcome, row)
+                    if job.tables.unwritten is not None:
+                        run.stop()
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)
+                if labels is not None:
+                    await labels.end(job.merge)
     if everything.cancelled_caught:
         print_message(
             "interrupted; orders in flight have an unknown outcome:"
             " run the same command again to resolve them"
         )
         return INTERRUPTED
-    if labels is not None:
-        await labels.end(job.merge)
+    if job.tables.unwritten is not None:
+        print_message(describe_unwritten(job.tables.unwritten))
     _summarise(job, run, rows)
-    return _code(run)
+    is_incomplete = labels is not None and labels.is_incomplete
+    return 1 if job.tables.unwritten is not None else _code(run) or int(is_incomplete)
 
 
 def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
@@ -171,26 +180,39 @@ def _code(run: Run) -> int:
 
 
 @contextmanager
-def _stopping(run: Run, everything: anyio.CancelScope) -> Generator[None]:
-    """Stop the run at the first interruption, and exit at once at the second."""
+def _stopping(
+    run: Run, labels: LabelDownloads | None, everything: anyio.CancelScope
+) -> Generator[None]:
+    """Stop the run at the first interruption, and exit at once at the second.
+
+    A closed terminal stops the run, too; it may send several signals, which count as one.
+    """
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def stop(number: int) -> None:
         if run.report.stopped:
-            everything.cancel()
+            if number in _INTERRUPTIONS:
+                everything.cancel()
             return
         run.stop()
+        if labels is not None:
+            labels.stop()
         print_message(
             "stopping: waiting a few seconds for responses; interrupt again to leave at once"
         )
 
-    # Not the loop's own handlers, which Windows does not have.
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(n, lambda *_: loop.call_soon_threadsafe(stop)) for n in numbers]
+    def handle(number: int, _: object) -> None:
+        loop.call_soon_threadsafe(stop, number)
+
+    # Not the loop's own handlers, which Windows does not have. What nohup ignores stays ignored.
+    before = {number: signal.getsignal(number) for number in (*_INTERRUPTIONS, *_HANGUPS)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 

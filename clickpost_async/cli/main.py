@@ -1,5 +1,6 @@
 """The commands; each is thin, and imports what it needs when it runs."""
 
+import errno
 import gc
 import io
 import os
@@ -167,6 +168,8 @@ def drift(*files: ExistingFile) -> int:
     return 1 if found else 0
 
 
+# The disk is full, or the terminal is gone.
+_UNWRITABLE = {errno.ENOSPC, errno.EIO}
 # As a shell shows a process that SIGPIPE has ended.
 _BROKEN_PIPE = 141
 # The default, 2,000 objects, is fewer than a hundred orders have: each collection would go through
@@ -181,6 +184,7 @@ def main() -> None:
         from clickpost_async.cli.docstrings import restore
 
         restore(("clickpost_async.cli", "clickpost_async.endpoints"))
+    _open_closed_streams()
     _write_utf8_to_pipes()
     app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
@@ -194,13 +198,34 @@ def main() -> None:
             sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output, such as `head`, has exited; nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         raise SystemExit(_BROKEN_PIPE) from None
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        _discard_output()
+        raise SystemExit(f"standard output cannot be written: {error.strerror}") from None
     except ImportError as error:
         # An optional package names the extra to install; any other missing module is a bug.
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
+
+
+def _discard_output() -> None:
+    """Keep the exit code: what is buffered would fail again when the process exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the parent process has closed, as some daemons do.
+
+    The first file that is opened would get the number of a closed one, and what is written to the
+    stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _write_utf8_to_pipes() -> None:

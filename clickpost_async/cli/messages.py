@@ -1,6 +1,10 @@
-"""Messages of the commands, to standard error."""
+"""Messages of the commands, to standard error, and their interruption."""
 
+import os
+import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import NoReturn
 
 _USAGE = 2
@@ -14,8 +18,13 @@ _OPTIONS = {
 
 
 def print_message(text: object) -> None:
-    """Print a message to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a message to standard error; the command goes on if that cannot be written."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # The terminal or the reader is gone, or the disk is full. What is buffered would fail again
+        # when the process exits, and change its exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def end_with_usage_error(*lines: object) -> NoReturn:
@@ -23,6 +32,18 @@ def end_with_usage_error(*lines: object) -> NoReturn:
     for line in lines:
         print_message(line)
     raise SystemExit(_USAGE)
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Let Ctrl-C end what does not await; asyncio's own handler takes effect at the next await."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def name_options(problem: object) -> str:

@@ -24,6 +24,7 @@ class OutcomeTables:
         self._failures: dict[str, list[str]] = {"rejected": [], "unknown": [], "pending": []}
         self._counts: Counter[str] = Counter()
         self._errors_path = errors
+        self.unwritten: OSError | None = None
         self._results: ResultsFile | None = None
         self._errors: ErrorsFile | None = None
         if results is not None:
@@ -39,17 +40,27 @@ class OutcomeTables:
             self._errors.header = header
 
     def add(self, outcome: OrderOutcome, row: OrderRow | None) -> None:
-        """Write an outcome to the results file and, without a waybill, to the errors file."""
-        if self._results is not None:
-            self._results.add(outcome)
+        """Write an outcome to the results file and, without a waybill, to the errors file.
+
+        Once that has failed, `unwritten` is the error, and nothing more is written.
+        """
+        if self.unwritten is None:
+            try:
+                self._write(outcome, row)
+            except OSError as error:
+                self.unwritten = error
         if isinstance(outcome, Placed):
             return
-        if self._errors is not None:
-            self._errors.add(outcome, row)
         state = type(outcome).__name__.lower()
         self._counts[state] += 1
         if len(self._failures[state]) < MAX_SHOWN:
             self._failures[state].append(f"{state}: {_describe(outcome)}")
+
+    def _write(self, outcome: OrderOutcome, row: OrderRow | None) -> None:
+        if self._results is not None:
+            self._results.add(outcome)
+        if self._errors is not None and not isinstance(outcome, Placed):
+            self._errors.add(outcome, row)
 
     def print_failures(self, *, has_input: bool, is_complete: bool) -> None:
         """Print the first orders without a waybill and why, and the file that lists all.
@@ -84,6 +95,11 @@ def _describe(outcome: Rejected | Unknown | Pending) -> str:
         return reason
     place = f"row {outcome.row}, " if outcome.row is not None else ""
     return f"{place}{outcome.reference_number}: {reason}"
+
+
+def describe_unwritten(error: OSError) -> str:
+    """Return what to do about a results or errors file that cannot be written."""
+    return f"{error.filename} cannot be written: {error.strerror}"
 
 
 @contextmanager

@@ -16,7 +16,15 @@ def show(response: object) -> None:
     """Write a response to standard output."""
     data = unstructure(response)
     if not sys.stdout.isatty():
-        print(json.dumps(data, ensure_ascii=False, default=str))
+        text = json.dumps(data, ensure_ascii=False, default=str)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            # Such as a full disk: the waybill of an order that was created would be lost.
+            print(text, file=sys.stderr)
+            raise
         return
     # Text of merchants and couriers is printed unchanged: brackets and colons are no markup.
     console = Console(markup=False, emoji=False)

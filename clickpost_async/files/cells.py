@@ -249,6 +249,12 @@ def _text(text: str, context: CellContext) -> str:
     return text
 
 
+def _place(text: str, context: CellContext) -> str | None:
+    """Read a country or state; programs prefix cells with an apostrophe to make them text."""
+    plain = strip_blanks(text.removeprefix("'"))
+    return _text(plain, context) if plain else None
+
+
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE_OF_CODE = re.compile(
     rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
@@ -420,8 +426,8 @@ _READERS: dict[CellKind, Callable[[str, CellContext], Value | None]] = {
     CellKind.CODE: _code,
     CellKind.PHONE: _whole_digits,
     CellKind.POSTCODE: _whole_digits,
-    CellKind.COUNTRY: _text,
-    CellKind.STATE: _text,
+    CellKind.COUNTRY: _place,
+    CellKind.STATE: _place,
     CellKind.EMAIL: _email,
     CellKind.GSTIN: _gstin,
     CellKind.NUMBER: _number,

@@ -54,9 +54,17 @@ IGNORED = Column(name="", kind=CellKind.TEXT, india=None, world=None)
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 
 
+_MARKS = re.compile(r"\*|\((?:optional|required|mandatory)\)|:\s*\Z", re.IGNORECASE)
+
+
+def strip_marks(title: str) -> str:
+    """Return a title without the marks of templates, as in `*Order Id` and `Email (Optional)`."""
+    return _MARKS.sub(" ", title)
+
+
 def find_column(name: str) -> Column:
     """Return the column of this name, or of this path, or raise `UnknownColumnError`."""
-    known = COLUMNS.get(fold(name))
+    known = COLUMNS.get(fold(name)) or COLUMNS.get(fold(strip_marks(name)))
     if known is not None:
         return known
     root = name.partition(".")[0]

@@ -13,7 +13,7 @@ from attrs import Factory, field, frozen
 
 from clickpost_async.files.cells import BadCellError, CellKind, read_cell, strip_blanks
 from clickpost_async.files.dates import BadDateError, Dates, ReadDate
-from clickpost_async.files.header import UnknownColumnError, find_column
+from clickpost_async.files.header import UnknownColumnError, find_column, strip_marks
 
 _OTHERS = "*"
 _MAX_TABLE_BYTES = 64 << 20
@@ -31,7 +31,7 @@ def fold_title(title: str) -> str:
 
     Capitals, punctuation, and the marks of templates (`*Order Id`, `Email (Optional)`) are ignored.
     """
-    text = title.casefold().replace("(optional)", " ")
+    text = strip_marks(title).casefold()
     return "_".join(re.findall(r"\w+", text.replace("_", " "))) or title.strip()
 
 

@@ -150,12 +150,12 @@ class _OrderBuilder:
         filled: set[str] = set()
         for line in lines:
             for heading in self._columns.countries:
-                if text := strip_blanks(line.cells[heading.index]):
+                if country := _country(line.cells[heading.index]):
                     filled |= heading.column.paths
-                    yield text
+                    yield country
         for column, cell in self._columns.fixed.items():
             if column.paths & COUNTRY_PATHS and not column.paths & filled:
-                yield cell
+                yield _country(cell)
 
     # --- cells ------------------------------------------------------------------------------------
 
@@ -332,6 +332,15 @@ class _OrderBuilder:
 
     def _say(self, source: _Source, message: str) -> RowProblem:
         return RowProblem(row=source.row, column=source.title, message=message)
+
+
+@lru_cache(1024)
+def _country(cell: str) -> str:
+    """Return the country of a cell as it will be sent, empty for an empty cell."""
+    try:
+        return read_country(str(read_cell(cell, CellKind.COUNTRY) or ""))
+    except BadCellError:
+        return cell
 
 
 def _repeated_rows(lines: Sequence[TableRow]) -> Iterator[RowProblem]:

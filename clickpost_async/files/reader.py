@@ -9,14 +9,17 @@ span lines. Text is UTF-8 or UTF-16, with or without byte order mark; a line tha
 decoded as Windows-1252, which Excel writes if it does not write UTF-8. XLSX: the first visible
 sheet, if no other one holds orders, its values and not its formulas.
 
-A file given by its path is read twice. The first pass finds reference numbers that are in several
-places, so that none of these orders is sent, and the date format. In a source that can be read only
-once, such as a pipe, the second and further orders with a reference number are rejected.
+A file given by its path, and a pipe, is read twice, the pipe from a temporary copy. The first pass
+finds reference numbers that are in several places, so that none of these orders is sent, and the
+date format. Any other source is read once: the second and further orders with a reference number
+are rejected.
 """
 
 import io
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +61,8 @@ def read_orders(
     """Return the orders of a file, which are read lazily.
 
     Args:
-        source: the path of the file, or a file opened for reading text or bytes.
+        source: the path of the file, or a file opened for reading text or bytes. A pipe is read to
+            its end before the first order.
         format: `csv`, `jsonl` or `xlsx`. Without it a name ending in `.jsonl` or `.ndjson`, or a
             file beginning with a brace, is JSON Lines, a zip archive is XLSX, all others are CSV.
         columns: the file's own column names to ours; a `ColumnMap` translates values too.
@@ -97,7 +101,7 @@ class OrderReader(Iterator[OrderRow]):
     Attributes:
         counts: the counts of the rows read so far.
         total: how many orders the file has, known with the first order; `None` for a source that
-            can be read only once.
+            is read once.
         are_at_hand: whether orders can be read without waiting for them, as those of a pipe cannot.
         is_counted: which orders `total` counts; set it before the first order is read.
 
@@ -121,16 +125,28 @@ class OrderReader(Iterator[OrderRow]):
 
     def _read(self) -> Generator[OrderRow]:
         with ReferenceIndex() as references:
-            if not isinstance(self._source, str | os.PathLike):
-                reading = FilePass(self._options, self.counts, references)
-                yield from reading.orders(self._source, getattr(self._source, "name", ""))
+            if isinstance(self._source, str | os.PathLike):
+                with Path(self._source).open("rb") as file:
+                    yield from self._read_file(file, self._source, references)
                 return
-            with Path(self._source).open("rb") as file:
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    yield from self._read_twice(file, self._source, references)
-                else:
-                    reading = FilePass(self._options, self.counts, references)
-                    yield from reading.orders(file, self._source)
+            name = getattr(self._source, "name", "")
+            if isinstance(self._source, io.BufferedReader) and not self._source.seekable():
+                yield from self._read_file(self._source, name, references)
+                return
+            reading = FilePass(self._options, self.counts, references)
+            yield from reading.orders(self._source, name)
+
+    def _read_file(
+        self, file: BinaryIO, name: object, references: ReferenceIndex
+    ) -> Iterator[OrderRow]:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            yield from self._read_twice(file, name, references)
+            return
+        # A pipe is read to its end first: orders in flight would wait for a slow writer.
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy)
+            copy.seek(0)
+            yield from self._read_twice(copy, name, references)
 
     def _read_twice(
         self, file: BinaryIO, name: object, references: ReferenceIndex

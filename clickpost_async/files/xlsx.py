@@ -78,15 +78,23 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
         chosen = _choose(_sheets(packed), sheet)
         marks = _scan(packed, chosen.part, _formatted_cells(packed))
     file.seek(0)
-    for number, cells in enumerate(_values(file, chosen.name, size, marks), 1):
-        texts = [_text(cell) for cell in cells]
-        for column, text in marks.cells.get(number, {}).items():
-            texts += [""] * (column + 1 - len(texts))
-            texts[column] = text
-        while texts and not texts[-1]:
-            texts.pop()
-        if texts:
-            yield SheetRow(number, texts, is_hidden=number in marks.hidden)
+    last = 0
+    for last, cells in enumerate(_values(file, chosen.name, size, marks), 1):
+        yield from _row(last, cells, marks)
+    # A library ends with the last value, and leaves out rows of formulas without one, or of errors.
+    for number in sorted(number for number in marks.cells if number > last):
+        yield from _row(number, (), marks)
+
+
+def _row(number: int, cells: Sequence[object], marks: "_Marks") -> Iterator[SheetRow]:
+    texts = [_text(cell) for cell in cells]
+    for column, text in marks.cells.get(number, {}).items():
+        texts += [""] * (column + 1 - len(texts))
+        texts[column] = text
+    while texts and not texts[-1]:
+        texts.pop()
+    if texts:
+        yield SheetRow(number, texts, is_hidden=number in marks.hidden)
 
 
 def _values(file: BinaryIO, name: str, size: int, marks: "_Marks") -> Iterator[Sequence[object]]:

@@ -683,6 +683,31 @@ async def test_l04_log_that_is_missing_is_noticed_without_a_count_of_commits_too
         assert (await journal.admit(entry(1))).record.state is JournalState.SENDING
 
 
+@pytest.mark.fault("L05")
+@pytest.mark.asyncio
+async def test_l05_journal_that_could_not_be_closed_properly_is_whole_without_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.db"
+
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def fill_and_fail_to_close() -> None:
+        async with Journal.at(path, account=ME) as journal:
+            await journal.admit(entry(1))
+            await journal.sending(key(1))
+            monkeypatch.setattr("clickpost_async.bulk.journal_file._write_settings", fail)
+
+    with pytest.raises(JournalError, match="disk is full"):
+        await fill_and_fail_to_close()
+    monkeypatch.undo()
+
+    assert not Path(f"{path}-wal").exists()
+    async with Journal.at(path, account=ME) as journal:
+        assert (await journal.admit(entry(1))).record.state is JournalState.SENDING
+
+
 @virtual_time
 async def test_every_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
     async with Journal.at(tmp_path / "run.db", account=ME) as journal:
@@ -813,6 +838,7 @@ async def test_journal_of_version_1_without_its_log_is_refused_unchanged(
     path = tmp_path / "run.db"
     version_1(path, [])
     database_of(path, "UPDATE facts SET value = 0 WHERE name = 'clean'")
+    path.with_name("run.db-lock").write_bytes(b"%020d" % 8)
     before = path.read_bytes()
     assert "is missing its last writes" in await refused(path)
     assert path.read_bytes() == before
@@ -965,6 +991,71 @@ async def test_status_of_an_empty_file_is_refused(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(JournalError, match="not a bulk-run journal"):
         status(path)
+
+
+@pytest.mark.fault("L06")
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["run.db", "run.db-lock"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_l06_journal_that_is_deleted_or_replaced_under_way_stops_the_run(
+    name: str, is_replaced: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    async with Journal.at(path, account=ME) as journal:
+        await journal.admit(entry(0))
+        await journal.sending(key(0))
+        (tmp_path / name).rename(tmp_path / "moved")
+        if is_replaced:
+            shutil.copy(tmp_path / "moved", tmp_path / name)
+
+        with pytest.raises(JournalError, match="deleted, moved or replaced"):
+            await journal.sending(key(0))
+
+        (tmp_path / "moved").replace(tmp_path / name)
+        with pytest.raises(JournalError, match="deleted, moved or replaced"):
+            await journal.record(key(0), JournalState.PLACED, b"{}")
+
+    # Put back, it is whole: the write that failed is not in it.
+    assert states(path) == {"R-0": "sending"}
+
+
+@pytest.mark.asyncio
+async def test_journal_is_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Journal.at("run.db", account=ME) as journal:
+        await journal.admit(entry(0))
+        monkeypatch.chdir("/")
+        await journal.sending(key(0))
+
+    assert states(tmp_path / "run.db") == {"R-0": "sending"}
+
+
+@pytest.mark.fault("L08")
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_l08_journal_whose_opening_was_cancelled_can_be_opened_again(
+    is_new: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    if not is_new:
+        async with Journal.at(path, account=ME) as journal:
+            await journal.admit(entry(0))
+            await journal.sending(key(0))
+
+    for turns in range(4):
+        opening = asyncio.ensure_future(Journal.at(path, account=ME).__aenter__())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+
+        async with Journal.at(path, account=ME) as journal:
+            await journal.count_unseen()
+
+    assert states(path) == ({} if is_new else {"R-0": "sending"})
 
 
 @virtual_time

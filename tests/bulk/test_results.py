@@ -1,11 +1,17 @@
 """The results file of a run, safe to open in a spreadsheet."""
 
 import csv
+import errno
 import io
 import json
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import openpyxl
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -218,6 +224,63 @@ def test_outcomes_of_a_run_that_fails_later_are_kept(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail_after_one()
     assert first_cell(path, "waybill") == "7700000001"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_rows_before_the_disk_was_full_are_kept_whole(kind: str, tmp_path: Path) -> None:
+    path, added = tmp_path / f"results.{kind}", 0
+
+    def fill() -> None:
+        nonlocal added
+        with ResultsFile(path) as table, files_of_at_most(500):
+            for outcome in OUTCOMES * 100:
+                table.add(outcome)
+                added += 1
+
+    with pytest.raises(OSError, match=str(path)):
+        fill()
+
+    assert 0 < added < len(OUTCOMES)
+    written = (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        if kind == "jsonl"
+        else rows(path)
+    )
+    assert [row["reference_number"] for row in written] == ["T-1", "T-2", "T-3", "T-4"][:added]
+    assert list(written[-1]) == list(written[0]) == list(COLUMNS) or kind == "jsonl"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_workbook_that_does_not_fit_on_the_disk_leaves_an_older_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.xlsx"
+    path.write_text("of yesterday")
+
+    save = openpyxl.Workbook.save
+
+    def fail(book: openpyxl.Workbook, file: IO[bytes]) -> None:
+        save(book, io.BytesIO())
+        file.write(b"PK")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(openpyxl.Workbook, "save", fail)
+
+    with pytest.raises(OSError, match=str(path)), ResultsFile(path) as table:
+        table.add(OUTCOMES[0])
+
+    assert path.read_text() == "of yesterday"
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -75,6 +75,28 @@ def counts(report: Report) -> tuple[int, int, int, int, int]:
     )
 
 
+# --- used wrongly -----------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_run_that_was_not_entered_is_not_waited_for() -> None:
+    async with playing([placed()]) as clickpost:
+        run = create(clickpost, [india_order("R-1")])
+        with pytest.raises(RuntimeError, match="has to be entered"):
+            _ = [outcome async for outcome in run]
+
+
+@virtual_time
+async def test_run_is_entered_once() -> None:
+    async with playing([placed()]) as clickpost:
+        async with create(clickpost, [india_order("R-1")]) as run:
+            assert [type(outcome) async for outcome in run] == [Placed]
+        with pytest.raises(RuntimeError, match="entered once"):
+            await run.__aenter__()
+        # Its outcomes were given out.
+        assert [outcome async for outcome in run] == []
+
+
 # --- one outcome for each ---------------------------------------------------------------------
 
 

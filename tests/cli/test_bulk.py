@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import math
 import os
 import pty
 import re
@@ -15,17 +16,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from clickpost_async.bulk import create, status
+from clickpost_async import NoReplyError
+from clickpost_async.bulk import Placed, create, status
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.cli import bulk_runner
-from clickpost_async.cli.label_downloads import file_name
+from clickpost_async.cli.label_downloads import LabelDownloads, file_name
 from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.sandbox import Faults, Sandbox
 from clickpost_async.sandbox.server import Served
+from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.helpers.command_line import run_command_line
 from tests.helpers.scripted_transport import never_responds, playing
@@ -233,6 +237,91 @@ def test_labels_are_downloaded_and_merged_in_the_order_of_the_file(
     ]
 
 
+class Labels:
+    """What downloads labels of a client: one that works, one that fails, one that never ends."""
+
+    async def download(self, order: CreatedOrder, path: Path, *, overwrite: bool) -> Path:
+        assert overwrite
+        match order.label:
+            case "works":
+                path.write_bytes(b"%PDF")
+                return path
+            case "fails":
+                raise NoReplyError("cut off")
+            case _:
+                await asyncio.sleep(math.inf)
+                raise AssertionError
+
+
+def placed(*labels: str | None) -> list[Placed]:
+    return [
+        Placed(position=position, reference_number=f"B-{position}", order=CreatedOrder(label=label))
+        for position, label in enumerate(labels)
+    ]
+
+
+@virtual_time
+async def test_labels_that_are_missing_are_reported_and_set_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    for outcome in placed("works", "fails", None):
+        await downloads.fetch(outcome)
+    await downloads.end(None)
+
+    printed = capsys.readouterr().err
+    assert "label of B-1: cut off" in printed
+    assert "1 labels were not downloaded" in printed
+    assert "1 placed orders have no label" in printed
+    assert downloads.is_incomplete
+
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    for outcome in placed("works", None):
+        await downloads.fetch(outcome)
+    await downloads.end(None)
+    assert not downloads.is_incomplete
+
+
+@virtual_time
+async def test_stop_ends_the_downloads_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads = LabelDownloads(SimpleNamespace(labels=Labels()), tmp_path)
+    asyncio.get_running_loop().call_later(5, downloads.stop)
+    began = asyncio.get_running_loop().time()
+
+    # More than are downloaded at once, so that the last ones wait for a slot.
+    for outcome in placed(*["hangs"] * 100):
+        await downloads.fetch(outcome)
+    await downloads.end(tmp_path / "all.pdf")
+
+    assert asyncio.get_running_loop().time() - began == 5
+    assert "100 labels were not downloaded" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_label_that_cannot_be_downloaded_sets_the_exit_code(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
+    folder = tmp_path / "labels"
+    (folder / "B-1.pdf").mkdir(parents=True)
+
+    done = push(served, file, "--labels", folder)
+
+    assert done.returncode == 1, done.stderr
+    assert "1 labels were not downloaded" in done.stderr
+    assert (folder / "B-2.pdf").is_file()
+
+
+def test_labels_folder_that_is_a_file_is_refused(served: Served, tmp_path: Path) -> None:
+    file = saved(tmp_path / "day.jsonl", orders("B-1"))
+
+    done = push(served, file, "--labels", file)
+
+    assert done.returncode == 2, done.stderr
+    assert f"{file}: File exists" in done.stderr
+    assert served.sandbox.ledger() == {}
+
+
 def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
@@ -268,7 +357,9 @@ def test_unusable_input_is_named_and_nothing_is_sent(
     assert served.sandbox.ledger() == {}
 
 
-def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
+def interrupted(
+    server: Served, tmp_path: Path, *, times: int, by: signal.Signals = signal.SIGINT
+) -> int:
     """Interrupt a run of a hundred slow orders after the first of them were placed."""
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(100))))
     journal = tmp_path / "run.db"
@@ -286,7 +377,7 @@ def interrupted(server: Served, tmp_path: Path, *, times: int) -> int:
             time.sleep(0.01)
         assert running.stderr is not None
         for number in range(times):
-            running.send_signal(signal.SIGINT)
+            running.send_signal(by)
             if number == 0:
                 assert b"stopping" in running.stderr.readline()
         sys.stderr.write(running.stderr.read().decode())
@@ -468,6 +559,81 @@ def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
     assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
 
 
+@pytest.mark.fault("L08")
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+def test_l08_one_signal_ends_the_reading_of_a_file(
+    options: list[str], served: Served, tmp_path: Path
+) -> None:
+    # The first pass reads to the end of a file that has none.
+    line = json.dumps(india_order("B-1")) + "\n"
+    with subprocess.Popen(
+        command("-", *options), env=environ(served), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(line.encode() * 2000)
+        running.stdin.flush()
+        # It has begun to read once it has emptied the pipe.
+        for _ in range(2000):
+            if not select.select([], [running.stdin], [], 0)[1]:
+                time.sleep(0.01)
+                continue
+            break
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        assert running.wait(timeout=30) == 130
+        assert b"Traceback" not in running.stderr.read()
+
+
+@pytest.mark.fault("L08")
+def test_l08_run_whose_terminal_is_closed_finishes_orders_in_flight(
+    slow: Served, tmp_path: Path
+) -> None:
+    # A shell and the kernel may send a signal each.
+    ended = interrupted(slow, tmp_path, times=2, by=signal.SIGHUP)
+
+    assert ended == 130
+    assert status(tmp_path / "run.db").in_doubt == 0
+
+
+def test_run_under_nohup_survives_the_end_of_its_terminal(served: Served, tmp_path: Path) -> None:
+    names = [f"B-{number}" for number in range(30)]
+    file = saved(tmp_path / "day.jsonl", orders(*names))
+    script = "trap '' HUP; \"$@\" & run=$!; while kill -HUP $run; do sleep 0.05; done; wait $run"
+
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *command(file, "--rate", 30)],
+        env=environ(served),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert set(served.sandbox.ledger()) == set(names)
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_run_whose_messages_cannot_be_written_ends_as_any_other(
+    streams: str, served: Served, tmp_path: Path
+) -> None:
+    file, results = saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), tmp_path / "results.csv"
+    words = command(file, "--journal", tmp_path / "run.db", "--results", results)
+
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *words],
+        env=environ(served),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert b"Traceback" not in done.stderr
+    assert [row["reference_number"] for row in table(results)] == ["B-1", "B-2"]
+    assert status(tmp_path / "run.db").counts[JournalState.PLACED] == 2
+
+
 def show_bar(server: Served, file: Path, **more: str) -> bytes:
     """Return what a run writes to a terminal."""
     ours, theirs = pty.openpty()
@@ -607,6 +773,25 @@ def test_output_that_is_the_input_is_refused_and_the_input_stays(
     assert f"{option} {link} is the same file as the input {file}; name another" in done.stderr
     assert file.read_text() == text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["day.jsonl", "link.jsonl"]
+
+
+@pytest.mark.fault("L05")
+@pytest.mark.parametrize("option", ["--results", "--errors"])
+def test_l05_run_stops_where_its_output_cannot_be_written(
+    option: str, served: Served, tmp_path: Path
+) -> None:
+    wrong = json.dumps(india_order("B-0", drop_info__drop_pincode="41100")) + "\n"
+    file = saved(tmp_path / "day.jsonl", wrong + orders(*(f"B-{n}" for n in range(1, 200))))
+    journal = tmp_path / "run.db"
+
+    done = push(served, file, option, "/dev/full", "--journal", journal, "--max-concurrency", 2)
+
+    assert done.returncode == 1
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(served.sandbox.ledger()) < 199
+    assert status(journal).in_doubt == 0
 
 
 def test_results_and_errors_in_one_file_are_refused(tmp_path: Path) -> None:

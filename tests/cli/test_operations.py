@@ -95,6 +95,27 @@ def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> No
     assert json.loads(found.stdout)["waybill"] == waybill
 
 
+def test_response_that_cannot_be_written_is_not_lost(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps(india({"shipment_details.reference_number": "ONE"})))
+    words = [sys.executable, "-m", "clickpost_async", "orders", "create-india", str(file)]
+    account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
+
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >/dev/full', "sh", *words],
+        env=account | {"CLICKPOST_BASE_URL": served.url, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    response, message = done.stderr.splitlines()
+    assert json.loads(response)["waybill"] == served.sandbox.ledger()["ONE"][0]
+    assert message == "standard output cannot be written: No space left on device"
+    assert done.returncode == 1
+
+
 def test_body_may_come_through_a_pipe(served: Served) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 

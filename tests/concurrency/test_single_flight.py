@@ -627,6 +627,33 @@ def test_waiter_continues_when_the_loop_of_the_first_create_closes(
     assert (order.waybill, len(play.requests)) == ("W-9", 1)
 
 
+def test_create_on_a_loop_that_was_stopped_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(single_flight, "_LOOK", 0.01)
+
+    async def responds_later(request: httpx.Request) -> httpx.Response:
+        del request
+        await asyncio.sleep(0.1)
+        return placed("W-1", "ONE")
+
+    play = Play([responds_later])
+    clickpost = playing(play)
+    loop = asyncio.new_event_loop()
+    first = loop.create_task(clickpost.orders.create(ORDER))
+    loop.run_until_complete(asyncio.sleep(0.02))
+    assert len(play.requests) == 1
+
+    with pytest.raises(NoReplyError, match="event loop that was stopped") as caught:
+        asyncio.run(clickpost.orders.create(ORDER))
+
+    assert (caught.value.outcome, caught.value.safe_to_retry_in) == (Outcome.UNKNOWN, 30.0)
+    # It may go on at any time.
+    assert loop.run_until_complete(first).waybill == "W-1"
+    loop.close()
+    assert len(play.requests) == 1
+
+
 def test_doubt_is_shared_between_event_loops() -> None:
     play = Play([httpx.ReadError(""), placed()])
     clickpost = playing(play)

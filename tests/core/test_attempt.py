@@ -1,5 +1,6 @@
 """One attempt: the bytes sent and received, and whether the request may have been sent."""
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +22,7 @@ from clickpost_async import (
     RetryPolicy,
     Timeouts,
 )
+from clickpost_async.events import AttemptStarted, CallFinished, Event
 from clickpost_async.structures import ResponseModel
 from tests.helpers.scripted_transport import KEY, Play, api_response, placed, playing
 from tests.helpers.server_behaviours import NO_RESPONSE, verdict
@@ -229,3 +231,38 @@ async def test_hanging_secret_store_ends_with_the_attempt_and_nothing_is_sent() 
     ) as clickpost:
         with pytest.raises(NotSentError):
             await clickpost.get(QUESTION)
+
+
+# --- a coroutine that is closed, as when its event loop was ------------------------------------
+
+
+class CannotCleanUp(httpx.AsyncBaseTransport):
+    """Like libraries that need an event loop to close a connection."""
+
+    def __init__(self, *, awaits: bool) -> None:
+        self._awaits = awaits
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        del request
+        try:
+            await anyio.sleep_forever()
+        except GeneratorExit:
+            if self._awaits:
+                await asyncio.sleep(0)
+            raise RuntimeError("no running event loop") from None
+        raise AssertionError("it never ends")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("awaits", [False, True])
+async def test_call_that_is_closed_half_way_is_no_failure_of_the_server(awaits: bool) -> None:
+    events: list[Event] = []
+    transport = CannotCleanUp(awaits=awaits)
+    clickpost = client(LIVE, transport=transport, observers=[events.append], rate=1000)
+
+    for _ in range(30):
+        call = clickpost.couriers.pincode("380055")
+        call.send(None)
+        call.close()
+
+    assert [type(event) for event in events] == [AttemptStarted, CallFinished] * 30

@@ -236,9 +236,14 @@ async def test_429_pauses_calls_that_have_not_been_sent_yet() -> None:
 @pytest.mark.parametrize(
     ("repeat", "asked"), [(Idempotency.SAFE, 45), (Idempotency.BY_REFERENCE, 400)]
 )
+@pytest.mark.parametrize(
+    "body", [b"busy", *(api_response(code).content for code in (503, 500, 322, 329))]
+)
 @virtual_time
-async def test_retry_after_of_a_503_is_waited_for(repeat: Idempotency, asked: int) -> None:
-    busy = httpx.Response(503, headers={"retry-after": str(asked)}, text="busy")
+async def test_retry_after_of_a_503_is_waited_for(
+    body: bytes, repeat: Idempotency, asked: int
+) -> None:
+    busy = httpx.Response(503, headers={"retry-after": str(asked)}, content=body)
     play = Play([busy, placed()])
     async with playing(play) as clickpost:
         await clickpost.post(own(repeat), {})

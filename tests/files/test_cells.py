@@ -269,6 +269,14 @@ def test_displayed_text_is_short_and_without_control_characters() -> None:
     assert len(shown("x" * 1000)) == 61
 
 
+@pytest.mark.parametrize("kind", [CellKind.COUNTRY, CellKind.STATE])
+@pytest.mark.parametrize(("cell", "value"), [("'IN", "IN"), ("' KA", "KA"), ("'", None)])
+def test_place_is_read_without_the_apostrophe_that_marks_text(
+    kind: CellKind, cell: str, value: str | None
+) -> None:
+    assert read_cell(cell, kind) == value
+
+
 @given(st.from_regex(r"[A-Za-z_-]{0,4}[0-9][A-Za-z0-9_-]{0,8}", fullmatch=True))
 def test_plain_code_is_read_as_it_is(code: str) -> None:
     assert IS_PLAIN_CODE(code)

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -183,19 +185,24 @@ def test_file_of_another_kind_is_refused_in_a_sentence(
     assert problems_of([row])[0].isprintable()
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "mkfifo"), reason="no named pipes here")
-def test_named_pipe_is_read_once(tmp_path: Path) -> None:
-    import os
-
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_pipe_is_read_to_its_end_before_its_first_order(is_opened: bool, tmp_path: Path) -> None:
     pipe = tmp_path / "orders"
     os.mkfifo(pipe)
-    writer = threading.Thread(
-        target=pipe.write_text, args=("reference_number,drop_city\nA1,Pune\nA2,Pune\n",)
-    )
+    text = "reference_number,drop_city\nA1,Pune\nA2,Pune\nA1,Surat\n"
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
     writer.start()
     try:
-        rows = list(read_orders(pipe))
+        with ExitStack() as opened:
+            source = opened.enter_context(pipe.open("rb")) if is_opened else pipe
+            reader = read_orders(source)
+            rows = list(reader)
     finally:
         writer.join()
 
-    assert [row.reference for row in rows] == ["A1", "A2"]
+    # The first of two orders with one reference number is refused, as in a file.
+    assert [(row.reference, row.order is None) for row in rows] == [
+        *(("A1", True), ("A2", False), ("A1", True)),
+    ]
+    assert reader.total == 3

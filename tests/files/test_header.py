@@ -17,6 +17,17 @@ def test_column_is_found_whatever_its_capitals_and_punctuation(name: str) -> Non
     assert find_column(name) == COLUMNS["drop_pincode"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("drop_pincode*", "*Drop Pincode", "Drop Pincode (Optional)", "drop_pincode (mandatory)"),
+        *("Drop Pincode\n(required) *", "Drop Pincode:"),
+    ],
+)
+def test_column_is_found_with_the_marks_of_templates(name: str) -> None:
+    assert find_column(name) == COLUMNS["drop_pincode"]
+
+
 def test_path_is_a_column_of_its_own() -> None:
     column = find_column("additional.my_Field")
 

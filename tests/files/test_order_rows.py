@@ -53,6 +53,10 @@ def test_contradicting_rows_are_reported_with_both_row_numbers() -> None:
     [
         ("drop_country", "IN", Market.INDIA),
         ("drop_country", "India", Market.INDIA),
+        ("drop_country", "Bharat", Market.INDIA),
+        ("drop_country", '"=""IN"""', Market.INDIA),
+        ("drop_country", "'India", Market.INDIA),
+        ("pickup_country,drop_country", 'IN,"="""""', Market.INDIA),
         ("drop_country", "", Market.INDIA),
         ("drop_country", "AE", Market.WORLD),
         ("drop_country_code", "us", Market.WORLD),

@@ -105,6 +105,23 @@ def test_formula_that_was_never_calculated_is_refused() -> None:
     ]
 
 
+def test_rows_of_formulas_that_were_never_calculated_do_not_vanish() -> None:
+    formulas = [["=Data!A2", "=Data!B2"], ["=Data!A3", "=Data!B3"]]
+    rows = list(read_orders(workbook(["reference_number", "drop_landmark"], *formulas)))
+
+    assert [row.number for row in rows] == [2, 3]
+    assert all("a formula without a value" in problem for problem in problems(*rows))
+
+
+def test_formula_of_a_total_that_was_never_calculated_is_accounted_for() -> None:
+    file = workbook(["reference_number", "weight"], ["X-1", 500], [None, "=SUM(B2:B2)"])
+    reader = read_orders(file)
+    rows = list(reader)
+
+    assert [(row.number, row.order is None) for row in rows] == [(2, False), (3, True)]
+    assert str(reader.counts) == "2 rows: 1 order, 1 rejected"
+
+
 def test_formula_with_a_value_is_read_as_its_value() -> None:
     file = workbook(["reference_number", "drop_landmark", "weight"], ["X-1", '=""', "=250*2"])
     file = edited(file, '<c r="B2"><f>""</f><v /></c>', '<c r="B2" t="str"><f>""</f><v></v></c>')
