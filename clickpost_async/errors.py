@@ -92,16 +92,16 @@ class ClickPostError(Exception):
     """Base class of all failures of a call.
 
     Attributes:
-        outcome: what is known of the order: not sent, rejected or unknown.
-        kind: what failed.
-        transient: whether the same call may succeed later.
-        endpoint: the endpoint's name, such as `orders.create_india`.
+        outcome: What is known of the order: not sent, rejected or unknown.
+        kind: What failed.
+        transient: Whether the same call may succeed later.
+        endpoint: The endpoint's name, such as `orders.create_india`.
         status: ClickPost's status code (`meta.status`), if it sent one.
-        http_status: the HTTP status, if a response was received.
-        reference_number: the order's reference number, if the call is about one.
-        attempts: how many attempts were made.
-        retry_after: seconds that the server asked to wait before the next attempt, if it did.
-        settle_delay: seconds after which a call with an unknown outcome may be resent without a
+        http_status: The HTTP status, if a response was received.
+        reference_number: The order's reference number, if the call is about one.
+        attempts: How many attempts were made.
+        retry_after: Seconds that the server asked to wait before the next attempt, if it did.
+        settle_delay: Seconds after which a call with an unknown outcome may be resent without a
             second effect; `None` if a resend may act twice.
 
     """
@@ -306,9 +306,9 @@ class InvalidRequestError(RefusedError, ValueError):
         """Return the error that lists all validation errors, raised before anything is sent.
 
         Args:
-            problems: every validation error.
-            reference_number: the order's, if the request is about one.
-            advice: what to do, where it is something else than to correct the fields.
+            problems: Every validation error.
+            reference_number: The order's, if the request is about one.
+            advice: What to do, where it is something else than to correct the fields.
 
         Returns:
             The error.

@@ -22,17 +22,17 @@ def merge(paths: Iterable[Place], into: Place, *, overwrite: bool = False) -> Pa
     code, call it with `asyncio.to_thread`.
 
     Args:
-        paths: the label PDFs.
-        into: the path of the new file.
-        overwrite: whether an existing file at `into` is replaced.
+        paths: The label PDFs.
+        into: The path of the new file.
+        overwrite: Whether an existing file at `into` is replaced.
 
     Returns:
         The path of the new file.
 
     Raises:
-        ValueError: a file is no PDF or damaged (the message has its name); or there are none.
-        FileExistsError: there is a file at `into` and `overwrite` is false.
-        OSError: a file cannot be read or written, or `into` is a link.
+        ValueError: A file is no PDF or damaged (the message has its name); or there are none.
+        FileExistsError: There is a file at `into` and `overwrite` is false.
+        OSError: A file cannot be read or written, or `into` is a link.
 
     """
     target = Path(into)

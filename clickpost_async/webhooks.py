@@ -173,7 +173,7 @@ class Event(ResponseModel):
         a final state is the later. An event without a valid time supersedes only a missing one.
 
         Args:
-            other: an event of the same `subject`, or `None` if there is none yet.
+            other: An event of the same `subject`, or `None` if there is none yet.
 
         """
         return other is None or self.order > other.order
@@ -240,21 +240,21 @@ def parse(
     """Check a webhook's token and parse it.
 
     Args:
-        body: the raw body, at most 256 KiB.
-        headers: the request's headers.
-        token: the token configured on the dashboard, or several while it is being rotated; `None`
+        body: The raw body, at most 256 KiB.
+        headers: The request's headers.
+        token: The token configured on the dashboard, or several while it is being rotated; `None`
             skips the check, if a proxy has done it.
-        query: the query string of the request's URL, for a token in the URL of the webhook
+        query: The query string of the request's URL, for a token in the URL of the webhook
             (`?secret=`, `?token=` or `?webhook_key=`) instead of a header.
 
     Returns:
         A tracking event or a return event.
 
     Raises:
-        WebhookTooLargeError: the body is larger than any that ClickPost sends.
-        WebhookTokenError: neither a header nor the query contains the token.
-        WebhookError: the body is not a ClickPost webhook.
-        TypeError: the body is not bytes, or the headers are not a mapping.
+        WebhookTooLargeError: The body is larger than any that ClickPost sends.
+        WebhookTokenError: Neither a header nor the query contains the token.
+        WebhookError: The body is not a ClickPost webhook.
+        TypeError: The body is not bytes, or the headers are not a mapping.
 
     """
     if not hasattr(body, "decode"):

@@ -40,8 +40,8 @@ def structure(data: object, kind: type[T]) -> T:
     and sent in ClickPost's own form.
 
     Args:
-        data: the mapping, with ClickPost's names.
-        kind: the structure, such as `IndiaOrder`.
+        data: The mapping, with ClickPost's names.
+        kind: The structure, such as `IndiaOrder`.
 
     Returns:
         The structure.
@@ -73,7 +73,7 @@ def unstructure(value: object) -> Any:
     """Make the plain JSON of a structure, exactly as it was read: the inverse of `structure`.
 
     Args:
-        value: a structure, or a list or mapping of them.
+        value: A structure, or a list or mapping of them.
 
     Returns:
         The plain JSON value.

@@ -14,7 +14,7 @@ from collections.abc import (
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from clickpost_async._codec.envelope import result_of
 from clickpost_async._codec.file_types import Download
@@ -63,6 +63,10 @@ def _check_path(_: object, __: object, path: str) -> None:
         raise ValueError(message)
 
 
+def _label(endpoint: "Endpoint[Any]") -> str:
+    return endpoint.name or f"{endpoint.method} {endpoint.path}"
+
+
 def _codes(values: Iterable[int]) -> frozenset[int]:
     return frozenset(values)
 
@@ -72,18 +76,18 @@ class Endpoint(Generic[R_co]):
     """An endpoint of ClickPost, declared: what `Get` and `Post` have in common.
 
     Args:
-        path: from the base URL on, such as `/v1/fetch/shippinglabel/`.
-        name: what it is called in errors and logs; method and path by default.
-        returns: the type of the response's `result`, a `ResponseModel`.
-        idempotency: the effect of sending the same request twice; it decides about retries.
-        takes: the type of the body; without it a mapping is sent as it is.
-        extract: returns the response's fields from the whole body; `None` if it cannot be read.
-        accepts: the values of `meta.status` that mean success.
-        means: which error a code raises, where it is another one than usual.
-        auth: where the credentials go.
-        host: the group of endpoints whose base URL it is called at.
-        found_by: the endpoint that looks up by its reference number what this one creates.
-        polls_by_lookup: whether a pending order is polled with `found_by`, instead of being resent.
+        path: From the base URL on, such as `/v1/fetch/shippinglabel/`.
+        name: What it is called in errors and logs; method and path by default.
+        returns: The type of the response's `result`, a `ResponseModel`.
+        idempotency: The effect of sending the same request twice; it decides about retries.
+        takes: The type of the body; without it a mapping is sent as it is.
+        extract: Returns the response's fields from the whole body; `None` if it cannot be read.
+        accepts: The values of `meta.status` that mean success.
+        means: Which error a code raises, where it is another one than usual.
+        auth: Where the credentials go.
+        host: The group of endpoints whose base URL it is called at.
+        found_by: The endpoint that looks up by its reference number what this one creates.
+        polls_by_lookup: Whether a pending order is polled with `found_by`, instead of being resent.
 
     """
 
@@ -101,12 +105,8 @@ class Endpoint(Generic[R_co]):
     host: Host = Host.MAIN
     found_by: "Get[ResponseModel] | None" = None
     polls_by_lookup: bool = False
-    label: str = field(init=False, repr=False, eq=False)
+    label: str = field(init=False, repr=False, eq=False, default=Factory(_label, takes_self=True))
     """What it is called in errors and logs."""
-
-    @label.default
-    def _default_label(self) -> str:
-        return self.name or f"{self.method} {self.path}"
 
 
 @frozen(kw_only=True)

@@ -1,10 +1,13 @@
 """The outcome of an attempt, and of its call: pure functions of plain values."""
 
+import re
+
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._core.retry import Resend, RetryPolicy
 from clickpost_async._http.adapter import SendProgress
 from clickpost_async.errors import (
     ClickPostError,
+    CourierError,
     CredentialsError,
     FailureKind,
     NoReplyError,
@@ -32,6 +35,8 @@ _ENDS_CALL = frozenset(
 )
 # ClickPost has an order for this waybill (its code table): an earlier attempt may have placed it.
 _ORDER_EXISTS = 303
+# After a courier's time-out its second response may be "AWB already exists" (ClickPost's guide).
+_COURIER_HAS_ORDER = re.compile(r"\b(?:already|duplicate)\b", re.IGNORECASE).search
 
 
 def may_have_been_sent(kind: FailureKind, progress: SendProgress) -> bool:
@@ -58,6 +63,8 @@ def outcome_of(error: ClickPostError | None, *, in_doubt: bool) -> Outcome:
     if error is None or error.outcome is Outcome.NOT_SENT or error.status == _ORDER_EXISTS:
         return Outcome.UNKNOWN
     if isinstance(error, CredentialsError) and error.key_refused:
+        return Outcome.UNKNOWN
+    if isinstance(error, CourierError) and _COURIER_HAS_ORDER(error.message):
         return Outcome.UNKNOWN
     return error.outcome
 

@@ -9,9 +9,9 @@ def not_installed(reason: str, package: str, otherwise: str = "") -> ImportError
     """Return the error for a missing library.
 
     Args:
-        reason: what needs which library, like "merging labels needs pypdf".
-        package: what to install, like "clickpost_async[labels]".
-        otherwise: what to do instead, if there is something.
+        reason: What needs which library, like "merging labels needs pypdf".
+        package: What to install, like "clickpost_async[labels]".
+        otherwise: What to do instead, if there is something.
 
     """
     name = f"'{package}'" if "[" in package else package

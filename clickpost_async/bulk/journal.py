@@ -263,13 +263,13 @@ def status(path: str | os.PathLike[str]) -> JournalStatus:
     """Count the orders of a journal by state; a run may be writing it meanwhile.
 
     Args:
-        path: the journal.
+        path: The journal.
 
     Returns:
         The counts, the account, and since when the oldest order has been in doubt.
 
     Raises:
-        JournalError: there is no such journal, or it cannot be read.
+        JournalError: There is no such journal, or it cannot be read.
 
     """
     return read_status(path)

@@ -11,15 +11,15 @@ class _Outcome:
     """The outcome of an order of a bulk run.
 
     Attributes:
-        position: its position in the input, from 0.
-        reference_number: the order's reference number, if it has one.
-        row: its row in the file, if it has one.
-        attempts: how many requests to create it were sent.
-        seconds: how long it took.
-        recorded: whether it is from the journal of an earlier run; nothing was sent now.
-        differs: whether its row has changed since an earlier run sent the order, which stays as
+        position: Its position in the input, from 0.
+        reference_number: The order's reference number, if it has one.
+        row: Its row in the file, if it has one.
+        attempts: How many requests to create it were sent.
+        seconds: How long it took.
+        recorded: Whether it is from the journal of an earlier run; nothing was sent now.
+        differs: Whether its row has changed since an earlier run sent the order, which stays as
             it was sent.
-        duplicate_of: where the same order occurs earlier in the input ("row 3"), whose outcome this
+        duplicate_of: Where the same order occurs earlier in the input ("row 3"), whose outcome this
             is; nothing was sent a second time.
 
     """
@@ -39,8 +39,8 @@ class Placed(_Outcome):
     """The order has a waybill; otherwise as every outcome.
 
     Attributes:
-        order: the created order.
-        recovered: whether an earlier attempt, whose response was lost, had placed it.
+        order: The created order.
+        recovered: Whether an earlier attempt, whose response was lost, had placed it.
 
     """
 
@@ -58,8 +58,8 @@ class Rejected(_Outcome):
     """There is no order; otherwise as every outcome.
 
     Attributes:
-        reasons: why, from validation, ClickPost or its courier.
-        error: the error, unless validation found it.
+        reasons: Why, from validation, ClickPost or its courier.
+        error: The error, unless validation found it.
 
     """
 
@@ -72,7 +72,7 @@ class Unknown(_Outcome):
     """There may or may not be an order: look it up before it is resent.
 
     Attributes:
-        error: what left the outcome unknown.
+        error: What left the outcome unknown.
 
     """
 
@@ -84,8 +84,8 @@ class Pending(_Outcome):
     """There is no waybill yet, and nothing is lost: the same order can be sent again.
 
     Attributes:
-        order: the order that ClickPost is still working on, if it has recorded one.
-        error: why nothing was processed, if so.
+        order: The order that ClickPost is still working on, if it has recorded one.
+        error: Why nothing was processed, if so.
 
     """
 

@@ -70,10 +70,10 @@ class OrderCreator(Protocol):
         """Create an order; raises what `orders.create` does.
 
         Args:
-            order: the order.
-            payload: its JSON.
-            in_doubt: whether it may have been sent before, so that it is looked up first.
-            polls: whether an order that ClickPost has only recorded is polled.
+            order: The order.
+            payload: Its JSON.
+            in_doubt: Whether it may have been sent before, so that it is looked up first.
+            polls: Whether an order that ClickPost has only recorded is polled.
 
         """
         ...

@@ -14,24 +14,24 @@ class Report:
     """Counts of a run so far, and of the whole run at its end.
 
     Attributes:
-        placed: orders that have a waybill by this run.
-        already_placed: orders whose reference number had a waybill before.
-        rejected: orders that do not exist.
-        unknown: orders that may or may not exist.
-        pending: orders without a waybill yet.
-        skipped: orders that an earlier run had finished; counted by their outcome too.
-        missing: orders of the journal that are no longer in the input.
-        changed: orders that are placed or in doubt, whose rows have changed since they were sent.
-        duplicates: rows that repeat an earlier one of the input, and share its outcome; those of
+        placed: Orders that have a waybill by this run.
+        already_placed: Orders whose reference number had a waybill before.
+        rejected: Orders that do not exist.
+        unknown: Orders that may or may not exist.
+        pending: Orders without a waybill yet.
+        skipped: Orders that an earlier run had finished; counted by their outcome too.
+        missing: Orders of the journal that are no longer in the input.
+        changed: Orders that are placed or in doubt, whose rows have changed since they were sent.
+        duplicates: Rows that repeat an earlier one of the input, and share its outcome; those of
             placed orders are counted as already placed.
-        duplicates_avoided: orders that an attempt had placed whose response was lost, and that were
+        duplicates_avoided: Orders that an attempt had placed whose response was lost, and that were
             found again instead of being bought twice.
-        requests: attempts to create orders.
-        retries: those that were not an order's first.
-        seconds: how long the run has taken.
-        slowest: how many seconds the slowest order took.
-        halted: the error that would have failed every order, such as a wrong key.
-        stopped: whether `Run.stop` was called.
+        requests: Attempts to create orders.
+        retries: Those that were not an order's first.
+        seconds: How long the run has taken.
+        slowest: How many seconds the slowest order took.
+        halted: The error that would have failed every order, such as a wrong key.
+        stopped: Whether `Run.stop` was called.
 
     """
 

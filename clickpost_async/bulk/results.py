@@ -84,7 +84,7 @@ class OutcomeFile:
     it are kept; a workbook is not, because it is written at the end.
 
     Raises:
-        OSError: the target cannot be written.
+        OSError: The target cannot be written.
         ImportError: `.xlsx` needs openpyxl, which is not installed.
 
     """

@@ -147,7 +147,7 @@ class Run:
         are `Unknown`.
 
         Args:
-            grace: how many seconds requests in flight have to finish.
+            grace: How many seconds requests in flight have to finish.
 
         """
         self.report.stopped = True
@@ -333,15 +333,15 @@ def create(
     shares the outcome of the first; another order under the same number is rejected.
 
     Args:
-        client: the client that sends the orders.
-        orders: structures, plain mappings, or rows of `read_orders`; read as fast as outcomes are
+        client: The client that sends the orders.
+        orders: Structures, plain mappings, or rows of `read_orders`; read as fast as outcomes are
             consumed: those of a list or a file a few at a time, others one by one.
-        journal: a file, which is created if it does not exist; without one a run cannot be resumed.
-        max_concurrency: how many orders are in flight at a time.
-        max_outage: seconds without any response after which the run halts at the next attempt that
+        journal: A file, which is created if it does not exist; without one a run cannot be resumed.
+        max_concurrency: How many orders are in flight at a time.
+        max_outage: Seconds without any response after which the run halts at the next attempt that
             fails, and orders that were not sent are `Pending`; `math.inf` never halts. What the run
             waits for is logged to `clickpost_async.bulk` as a warning.
-        creator: what creates the orders instead of the client, such as a
+        creator: What creates the orders instead of the client, such as a
             `clickpost_async.fleet.Fleet`, whose workers are other processes.
 
     Returns:
@@ -350,7 +350,7 @@ def create(
     Raises:
         TypeError: `orders` is no iterable of orders.
         ValueError: `max_concurrency` is less than 1.
-        JournalError: when entered, the journal belongs to another account, is in use, or cannot be
+        JournalError: When entered, the journal belongs to another account, is in use, or cannot be
             read; while iterating, it could not be written, and nothing more was sent.
 
     """
@@ -384,17 +384,17 @@ def resolve(
     Each is looked up, and resent if it is not found, as `create` would with the same input.
 
     Args:
-        client: as for `create`.
-        journal: the journal of an earlier run.
-        max_concurrency: as for `create`.
-        max_outage: as for `create`.
-        creator: as for `create`.
+        client: As for `create`.
+        journal: The journal of an earlier run.
+        max_concurrency: As for `create`.
+        max_outage: As for `create`.
+        creator: As for `create`.
 
     Returns:
         The run, for `async with`.
 
     Raises:
-        JournalError: as `create` raises it.
+        JournalError: As `create` raises it.
 
     """
     return Run(

@@ -84,9 +84,9 @@ class Checkpoint:
     newest 256 are stored. Its size is bounded, however many rows there are.
 
     Attributes:
-        of: the list that was read.
-        start: everything before has been yielded.
-        seen: digests of the rows after `start` that have been yielded.
+        of: The list that was read.
+        start: Everything before has been yielded.
+        seen: Digests of the rows after `start` that have been yielded.
 
     """
 
@@ -105,13 +105,13 @@ class Checkpoint:
         """Parse the JSON of `to_json`.
 
         Args:
-            text: the JSON.
+            text: The JSON.
 
         Returns:
             The checkpoint.
 
         Raises:
-            InvalidRequestError: the text is anything else.
+            InvalidRequestError: The text is anything else.
 
         """
         try:

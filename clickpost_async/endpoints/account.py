@@ -40,14 +40,14 @@ class Account(Namespace):
         enabled by ClickPost.
 
         Args:
-            hour: when the hour begins, with a time zone; truncated to the second.
+            hour: When the hour begins, with a time zone; truncated to the second.
 
         Returns:
             The entries of that hour.
 
         Raises:
             InvalidRequestError: `hour` has no time zone.
-            CredentialsError: the key is wrong.
+            CredentialsError: The key is wrong.
 
         """
         return await self._caller.get(AUDIT_LOG, {"log_epoch_time": _start_of_hour(hour)})
@@ -58,15 +58,15 @@ class Account(Namespace):
         ClickPost does not document where the token is accepted, nor the time zone of its expiry.
 
         Args:
-            username: the dashboard user's name.
-            password: the user's password; sent in the body, and never logged.
+            username: The dashboard user's name.
+            password: The user's password; sent in the body, and never logged.
 
         Returns:
             The token, and when it expires.
 
         Raises:
-            InvalidRequestError: the username or password is blank; nothing is sent.
-            RefusedError: they are wrong (HTTP 400, without a message).
+            InvalidRequestError: The username or password is blank; nothing is sent.
+            RefusedError: They are wrong (HTTP 400, without a message).
 
         """
         return await self._caller.post(TOKEN, Login(username=username, password=password))

@@ -104,15 +104,15 @@ class Couriers(Namespace):
         no result then, and applies to all parcels of the call.
 
         Args:
-            shipments: the parcels; weights in grams, lengths in centimetres, money in rupees.
+            shipments: The parcels; weights in grams, lengths in centimetres, money in rupees.
 
         Returns:
             A recommendation for each parcel, in the same order.
 
         Raises:
-            InvalidRequestError: a field is invalid, or there is no parcel.
-            CredentialsError: the key is wrong.
-            UnreadableReplyError: also when the number of recommendations differs from that of the
+            InvalidRequestError: A field is invalid, or there is no parcel.
+            CredentialsError: The key is wrong.
+            UnreadableReplyError: Also when the number of recommendations differs from that of the
                 parcels, since they are matched by position; send each parcel by itself then.
 
         """
@@ -126,14 +126,14 @@ class Couriers(Namespace):
         A parcel that no courier takes is not an error: `serviceable` is false.
 
         Args:
-            shipment: the parcel; weights in grams, lengths in centimetres.
+            shipment: The parcel; weights in grams, lengths in centimetres.
 
         Returns:
             The accounts, best first.
 
         Raises:
-            InvalidRequestError: a field is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: A field is wrong.
+            CredentialsError: The key is wrong.
 
         """
         call = self._caller.post(RECOMMEND_WORLD, shipment)
@@ -150,8 +150,8 @@ class Couriers(Namespace):
             The accounts.
 
         Raises:
-            InvalidRequestError: the argument is wrong; nothing is sent.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: The argument is wrong; nothing is sent.
+            CredentialsError: The key is wrong.
 
         """
         check(active=active)
@@ -161,15 +161,15 @@ class Couriers(Namespace):
         """Look up the city and state of an Indian pincode.
 
         Args:
-            pincode: six digits.
+            pincode: Six digits.
 
         Returns:
             City and state, in capitals.
 
         Raises:
-            InvalidRequestError: it is not six digits (nothing is sent then), or there is no such
+            InvalidRequestError: It is not six digits (nothing is sent then), or there is no such
                 pincode (404).
-            CredentialsError: the key is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(pincode=pincode)

@@ -69,17 +69,17 @@ class Delivery(Namespace):
         none at all.
 
         Args:
-            pairs: where parcels are picked up and delivered.
-            check_drop_pincode_validity: whether ClickPost checks that each drop pincode exists;
+            pairs: Where parcels are picked up and delivered.
+            check_drop_pincode_validity: Whether ClickPost checks that each drop pincode exists;
                 otherwise one that does not exist may get a prediction too.
 
         Returns:
             A prediction for each pair, in the same order.
 
         Raises:
-            InvalidRequestError: a field is wrong, or there is no pair.
-            CredentialsError: the key is wrong, or predictions are not subscribed to (320).
-            UnreadableReplyError: also when the number of predictions differs from that of the
+            InvalidRequestError: A field is wrong, or there is no pair.
+            CredentialsError: The key is wrong, or predictions are not subscribed to (320).
+            UnreadableReplyError: Also when the number of predictions differs from that of the
                 pairs, since they are matched by position.
 
         """
@@ -95,14 +95,14 @@ class Delivery(Namespace):
         A route without a prediction is not an error: `available` is false.
 
         Args:
-            route: where the parcel is picked up and delivered.
+            route: Where the parcel is picked up and delivered.
 
         Returns:
             The least and the greatest number of days.
 
         Raises:
-            InvalidRequestError: a field is wrong.
-            CredentialsError: the key is wrong, or predictions are not subscribed to (320).
+            InvalidRequestError: A field is wrong.
+            CredentialsError: The key is wrong, or predictions are not subscribed to (320).
 
         """
         return await self._caller.post(PREDICT_WORLD, route)

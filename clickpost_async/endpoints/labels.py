@@ -42,15 +42,15 @@ class Labels(Namespace):
         """Fetch the URL of a parcel's label.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The URL, which `download` takes.
 
         Raises:
-            ServerError: also when there is no label (500).
-            CredentialsError: the key is wrong.
+            ServerError: Also when there is no label (500).
+            CredentialsError: The key is wrong.
 
         """
         return await self._caller.get(FETCH, _query(waybill, courier_partner, regenerate=False))
@@ -61,14 +61,14 @@ class Labels(Namespace):
         Use it only when ClickPost advises it. The call is never retried; otherwise as `fetch`.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The URL of the new label.
 
         Raises:
-            ClickPostError: the errors of `fetch`.
+            ClickPostError: The errors of `fetch`.
 
         """
         return await self._caller.get(REGENERATE, _query(waybill, courier_partner, regenerate=True))
@@ -85,20 +85,20 @@ class Labels(Namespace):
         The file appears only when it is complete, and is readable by its owner only.
 
         Args:
-            label: what `fetch` or a create call returned, or a URL.
-            path: where the file is written.
-            overwrite: whether an existing file at `path` is replaced.
+            label: What `fetch` or a create call returned, or a URL.
+            path: Where the file is written.
+            overwrite: Whether an existing file at `path` is replaced.
 
         Returns:
             The path of the file.
 
         Raises:
-            InvalidRequestError: there is no label yet, its URL is not a safe one, or there is a
+            InvalidRequestError: There is no label yet, its URL is not a safe one, or there is a
                 file at `path` and `overwrite` is false.
-            RefusedError: the label does not exist any more (HTTP 403, 404): fetch it again.
-            UnreadableReplyError: the downloaded file is not a PDF, PNG or ZPL.
+            RefusedError: The label does not exist any more (HTTP 403, 404): fetch it again.
+            UnreadableReplyError: The downloaded file is not a PDF, PNG or ZPL.
             NotSentError, NoReplyError, ServerError: temporary failure; retry later.
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
 
         """
         match label:

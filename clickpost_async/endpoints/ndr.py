@@ -60,15 +60,15 @@ class Ndr(Timed):
         """Fetch one page of the feedback on failed deliveries in a window of at most 3,600 seconds.
 
         Args:
-            start: the window's start, with a time zone; truncated to the second.
-            end: its end, likewise.
-            page: the `next_page` of the page before; `iter_feedback` fetches all pages by itself.
+            start: The window's start, with a time zone; truncated to the second.
+            end: Its end, likewise.
+            page: The `next_page` of the page before; `iter_feedback` fetches all pages by itself.
 
         Returns:
             The feedback, and `next_page` if there is another one.
 
         Raises:
-            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+            InvalidRequestError: The window is too long, or a time has no zone; nothing is sent.
 
         """
         return await self._caller.get(FEEDBACK, _FEEDBACK.query(start, end, page))
@@ -84,16 +84,16 @@ class Ndr(Timed):
         """Iterate over all feedback of a span of any length, oldest window first, each once.
 
         Args:
-            start: the span's start, with a time zone.
-            end: its end; now by default, and at the latest.
-            checkpoint: that of an earlier run, to resume it; `start` is ignored then.
-            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+            start: The span's start, with a time zone.
+            end: Its end; now by default, and at the latest.
+            checkpoint: That of an earlier run, to resume it; `start` is ignored then.
+            overlap: How far clocks may differ, and how late ClickPost may be, without a loss.
 
         Returns:
             The feedback, for `async for`; its `checkpoint` is up to date after every row.
 
         Raises:
-            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+            InvalidRequestError: A time has no zone, `overlap` is too long, or `checkpoint` belongs
                 to another list; nothing is sent.
 
         """
@@ -115,13 +115,13 @@ class Ndr(Timed):
         twice.
 
         Args:
-            action: the parcel, and what the courier shall do.
+            action: The parcel, and what the courier shall do.
 
         Returns:
             ClickPost's acknowledgement.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; check the dashboard
                 before you send it again.
 

@@ -189,15 +189,15 @@ class Orders(Timed):
         """Create an order with `create_india` or `create_world`, whichever its shape fits.
 
         Args:
-            order: an order; a plain mapping is within India if its `pickup_info` has India's names
+            order: An order; a plain mapping is within India if its `pickup_info` has India's names
                 (`pickup_pincode`), and worldwide if it has the others (`country_code`).
 
         Returns:
             The order that ClickPost created, as `create_india`.
 
         Raises:
-            InvalidRequestError: also when it fits neither shape.
-            ClickPostError: any other error of `create_india`.
+            InvalidRequestError: Also when it fits neither shape.
+            ClickPostError: Any other error of `create_india`.
 
         """
         try:
@@ -221,7 +221,7 @@ class Orders(Timed):
         create left in doubt is looked up first, and not sent before its settle delay has passed.
 
         Args:
-            order: weights in grams, lengths in centimetres, money in rupees.
+            order: Weights in grams, lengths in centimetres, money in rupees.
 
         Returns:
             The order. It is `pending` when ClickPost has recorded it but its courier has not, after
@@ -229,12 +229,12 @@ class Orders(Timed):
             number had an order before.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost.
                 Or an order with other contents is in flight, or in doubt, under its reference
                 number.
-            CourierError: the courier rejected the order; `message` is the courier's.
-            CredentialsError: the key or the courier account is wrong.
-            NotSentError: nothing was processed; `ThrottledError` when ClickPost requested a longer
+            CourierError: The courier rejected the order; `message` is the courier's.
+            CredentialsError: The key or the courier account is wrong.
+            NotSentError: Nothing was processed; `ThrottledError` when ClickPost requested a longer
                 pause than the call may wait.
             NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: outcome unknown; look
                 the order up with `find_india`.
@@ -250,13 +250,13 @@ class Orders(Timed):
         Otherwise as `create_india`; `find_world` looks it up.
 
         Args:
-            order: weights in grams, lengths in centimetres, money in the order's `currency_code`.
+            order: Weights in grams, lengths in centimetres, money in the order's `currency_code`.
 
         Returns:
             The order, as `create_india`.
 
         Raises:
-            ClickPostError: the errors of `create_india`.
+            ClickPostError: The errors of `create_india`.
 
         """
         call = self._caller.post(CREATE_WORLD, order)
@@ -271,13 +271,13 @@ class Orders(Timed):
         `poll_timeout`; it is `pending` when it is not placed by then. Otherwise as `create_india`.
 
         Args:
-            order: weights in grams, lengths in centimetres, money in rupees.
+            order: Weights in grams, lengths in centimetres, money in rupees.
 
         Returns:
             The order, as `create_india`.
 
         Raises:
-            CourierError: the courier rejected it, also after the first response (420).
+            CourierError: The courier rejected it, also after the first response (420).
             InvalidRequestError, CredentialsError, NotSentError: as `create_india`.
             NoReplyError, UnreadableReplyError, BusyCourierError, ServerError: outcome unknown; look
                 the order up with `find_b2b`.
@@ -291,15 +291,15 @@ class Orders(Timed):
         """Fetch an order within India by the courier's waybill.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The order, with its waybill and label.
 
         Raises:
-            InvalidRequestError: there is no such order (321), or an argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: There is no such order (321), or an argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(waybill=waybill, courier_partner=courier_partner)
@@ -309,15 +309,15 @@ class Orders(Timed):
         """Fetch an order outside India by the courier's waybill.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The order, with its waybill and label.
 
         Raises:
-            InvalidRequestError: there is no such order (321), or an argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: There is no such order (321), or an argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(waybill=waybill, courier_partner=courier_partner)
@@ -327,14 +327,14 @@ class Orders(Timed):
         """Find an order within India by the merchant's reference number.
 
         Args:
-            reference_number: the number that the order was created with.
+            reference_number: The number that the order was created with.
 
         Returns:
             The order; `pending` until it is placed.
 
         Raises:
-            InvalidRequestError: there is no such order (321), or the argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: There is no such order (321), or the argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(reference_number=reference_number)
@@ -344,14 +344,14 @@ class Orders(Timed):
         """Find an order outside India by the merchant's reference number.
 
         Args:
-            reference_number: the number that the order was created with.
+            reference_number: The number that the order was created with.
 
         Returns:
             The order; `pending` until it is placed.
 
         Raises:
-            InvalidRequestError: there is no such order (321), or the argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: There is no such order (321), or the argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(reference_number=reference_number)
@@ -361,14 +361,14 @@ class Orders(Timed):
         """Find a B2B order by the merchant's reference number; `pending` until it is placed.
 
         Args:
-            reference_number: the number that the order was created with.
+            reference_number: The number that the order was created with.
 
         Returns:
             The order.
 
         Raises:
-            InvalidRequestError: there is no such order (321).
-            CourierError: the courier rejected it (420).
+            InvalidRequestError: There is no such order (321).
+            CourierError: The courier rejected it (420).
 
         """
         check(reference_number=reference_number)
@@ -378,13 +378,13 @@ class Orders(Timed):
         """Change an order that is not out for delivery yet; only some couriers accept it.
 
         Args:
-            edit: the waybill, its courier, and the fields to change.
+            edit: The waybill, its courier, and the fields to change.
 
         Returns:
             ClickPost's acknowledgement; its message is in `response.message`.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost.
             RefusedError, and its subclasses: ClickPost or the courier rejected the edit.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to retry the same
                 edit.
@@ -407,19 +407,19 @@ class Orders(Timed):
         A cancellation without a response is sent again after the settle delay.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id.
-            account_code: the account it was created with; needed where there are several accounts
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id.
+            account_code: The account it was created with; needed where there are several accounts
                 with the courier, since ClickPost may use the wrong one otherwise (350, 352).
-            manually_update_status: whether its tracking status becomes "Cancelled" as soon as the
+            manually_update_status: Whether its tracking status becomes "Cancelled" as soon as the
                 courier agrees.
 
         Returns:
             `cancelled`, or `pending` while the courier decides.
 
         Raises:
-            CourierError: it cannot be cancelled, or the courier has no record of it (350).
-            CredentialsError: the account is not one of this courier's (351), or one of several
+            CourierError: It cannot be cancelled, or the courier has no record of it (350).
+            CredentialsError: The account is not one of this courier's (351), or one of several
                 (352): give its `account_code`.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to cancel again.
 
@@ -446,15 +446,15 @@ class Orders(Timed):
         """Fetch one page of the orders that got a new status in a window of at most 1,800 seconds.
 
         Args:
-            start: the window's start, with a time zone; truncated to the second.
-            end: its end, likewise.
-            page: the `next_page` of the page before; `iter_updated` fetches all pages by itself.
+            start: The window's start, with a time zone; truncated to the second.
+            end: Its end, likewise.
+            page: The `next_page` of the page before; `iter_updated` fetches all pages by itself.
 
         Returns:
             The updated orders, and `next_page` if there is another one.
 
         Raises:
-            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+            InvalidRequestError: The window is too long, or a time has no zone; nothing is sent.
 
         """
         return await self._caller.get(UPDATED, _UPDATES.query(start, end, page))
@@ -473,18 +473,18 @@ class Orders(Timed):
         fetched is not seen.
 
         Args:
-            start: the span's start, with a time zone.
-            end: its end; now by default, and at the latest.
-            checkpoint: that of an earlier run, to resume it; `start` is ignored then. No update is
+            start: The span's start, with a time zone.
+            end: Its end; now by default, and at the latest.
+            checkpoint: That of an earlier run, to resume it; `start` is ignored then. No update is
                 missed; some are yielded again where there are more than 256 within `overlap` and
                 the window that was being read.
-            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+            overlap: How far clocks may differ, and how late ClickPost may be, without a loss.
 
         Returns:
             The updates, for `async for`; its `checkpoint` is up to date after every row.
 
         Raises:
-            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+            InvalidRequestError: A time has no zone, `overlap` is too long, or `checkpoint` belongs
                 to another list; nothing is sent.
 
         """
@@ -505,15 +505,15 @@ class Orders(Timed):
         yesterday (UTC).
 
         Args:
-            start: the first day.
-            end: the last day.
+            start: The first day.
+            end: The last day.
 
         Returns:
             The count of each day.
 
         Raises:
             InvalidRequestError: `end` is later than that, or before `start`; nothing is sent.
-            CredentialsError: the key is wrong.
+            CredentialsError: The key is wrong.
 
         """
         problems = [

@@ -37,16 +37,16 @@ class Pickups(Namespace):
         Few couriers support it: Delhivery, FedEx, Bluedart, XpressBees Cargo. It is never resent.
 
         Args:
-            pickup: where, when, and what is picked up.
+            pickup: Where, when, and what is picked up.
 
         Returns:
             The courier's confirmation number, and its name of the place.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost
                 (400).
-            CredentialsError: the key or the courier account is wrong.
-            NotSentError: nothing was processed.
+            CredentialsError: The key or the courier account is wrong.
+            NotSentError: Nothing was processed.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; check with the courier
                 before you request the pickup again.
 
@@ -62,13 +62,13 @@ class Pickups(Namespace):
         registered with ClickPost under the same account (400 otherwise).
 
         Args:
-            pickup: where, when, and the parcel's waybill; weights in grams.
+            pickup: Where, when, and the parcel's waybill; weights in grams.
 
         Returns:
             The courier's confirmation number, and its name of the place.
 
         Raises:
-            ClickPostError: the errors of `create_india`.
+            ClickPostError: The errors of `create_india`.
 
         """
         call = self._caller.post(CREATE_WORLD, pickup)

@@ -66,15 +66,15 @@ class Reports(Namespace):
         Two requests make two reports, so it is never resent.
 
         Args:
-            report: its type, and the span of time.
+            report: Its type, and the span of time.
 
         Returns:
             The report's number, for `status` and `wait`.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
-            CredentialsError: the key is wrong.
-            NotSentError: nothing was processed.
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost.
+            CredentialsError: The key is wrong.
+            NotSentError: Nothing was processed.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; requesting another
                 report does no harm.
 
@@ -85,14 +85,14 @@ class Reports(Namespace):
         """Fetch the status of a report; it can be downloaded when `ready` is true.
 
         Args:
-            reference: the report: what `request` returned, or its number.
+            reference: The report: what `request` returned, or its number.
 
         Returns:
             `ready`, `failed`, and the URL of a report that is ready.
 
         Raises:
-            InvalidRequestError: there is no such report (422).
-            CredentialsError: the key is wrong.
+            InvalidRequestError: There is no such report (422).
+            CredentialsError: The key is wrong.
 
         """
         query = {"report_reference_number": _number(reference)}
@@ -102,14 +102,14 @@ class Reports(Namespace):
         """Poll the status of a report until it is ready, with pauses that grow from 2 s to 30 s.
 
         Args:
-            reference: the report: what `request` returned, or its number.
-            patience: the total of the pauses in seconds, at most; 0 polls once.
+            reference: The report: what `request` returned, or its number.
+            patience: The total of the pauses in seconds, at most; 0 polls once.
 
         Returns:
             The status of the report, which can be downloaded.
 
         Raises:
-            DeadlineError: it is not ready yet; nothing is lost, wait for it again.
+            DeadlineError: It is not ready yet; nothing is lost, wait for it again.
             RefusedError: ClickPost failed to make it.
             InvalidRequestError, CredentialsError: as `status` does.
 
@@ -149,20 +149,20 @@ class Reports(Namespace):
         The file appears only when it is complete, and is readable by its owner only.
 
         Args:
-            report: what `wait` or `status` returned, or a URL.
-            path: where the file is written.
-            overwrite: whether an existing file at `path` is replaced.
+            report: What `wait` or `status` returned, or a URL.
+            path: Where the file is written.
+            overwrite: Whether an existing file at `path` is replaced.
 
         Returns:
             The path of the file.
 
         Raises:
-            InvalidRequestError: the report is not ready, its URL is not a safe one, or there is a
+            InvalidRequestError: The report is not ready, its URL is not a safe one, or there is a
                 file at `path` and `overwrite` is false.
-            RefusedError: the report does not exist any more (HTTP 403, 404): request it again.
-            UnreadableReplyError: the downloaded file is not a CSV or ZIP.
+            RefusedError: The report does not exist any more (HTTP 403, 404): request it again.
+            UnreadableReplyError: The downloaded file is not a CSV or ZIP.
             NotSentError, NoReplyError, ServerError: temporary failure; retry later.
-            OSError: the file cannot be written.
+            OSError: The file cannot be written.
 
         """
         ready = not isinstance(report, ReportStatus) or report.ready

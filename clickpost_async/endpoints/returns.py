@@ -54,15 +54,15 @@ class Returns(Timed):
         """Fetch one page of the returns that were requested in a window of at most 60 minutes.
 
         Args:
-            start: the window's start, with a time zone; sent in UTC, truncated to the second.
-            end: its end, likewise.
-            page: the `next_page` of the page before; `iter_requests` fetches all pages by itself.
+            start: The window's start, with a time zone; sent in UTC, truncated to the second.
+            end: Its end, likewise.
+            page: The `next_page` of the page before; `iter_requests` fetches all pages by itself.
 
         Returns:
             The returns, and `next_page` if there is another one.
 
         Raises:
-            InvalidRequestError: the window is too long, or a time has no zone; nothing is sent.
+            InvalidRequestError: The window is too long, or a time has no zone; nothing is sent.
 
         """
         return await self._caller.get(POLL, _RETURNS.query(start, end, page))
@@ -80,16 +80,16 @@ class Returns(Timed):
         Each is yielded once for every status that it is seen with.
 
         Args:
-            start: the span's start, with a time zone.
-            end: its end; now by default, and at the latest.
-            checkpoint: that of an earlier run, to resume it; `start` is ignored then.
-            overlap: how far clocks may differ, and how late ClickPost may be, without a loss.
+            start: The span's start, with a time zone.
+            end: Its end; now by default, and at the latest.
+            checkpoint: That of an earlier run, to resume it; `start` is ignored then.
+            overlap: How far clocks may differ, and how late ClickPost may be, without a loss.
 
         Returns:
             The returns, for `async for`; its `checkpoint` is up to date after every row.
 
         Raises:
-            InvalidRequestError: a time has no zone, `overlap` is too long, or `checkpoint` belongs
+            InvalidRequestError: A time has no zone, `overlap` is too long, or `checkpoint` belongs
                 to another list; nothing is sent.
 
         """

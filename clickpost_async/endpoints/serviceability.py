@@ -96,8 +96,8 @@ class Serviceability(Namespace):
         """Check whether any account serves a pincode of India: yes or no.
 
         Args:
-            drop_pincode: where the parcel goes, six digits.
-            pickup_pincode: where it starts; needed if you ship from several warehouses.
+            drop_pincode: Where the parcel goes, six digits.
+            pickup_pincode: Where it starts; needed if you ship from several warehouses.
             order_type: COD or PREPAID; the response then mentions only that one.
             service_type: FORWARD (ClickPost's default), RVP or EXCHANGE.
 
@@ -106,8 +106,8 @@ class Serviceability(Namespace):
             an error.
 
         Raises:
-            InvalidRequestError: an argument is wrong; nothing is sent then.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: An argument is wrong; nothing is sent then.
+            CredentialsError: The key is wrong.
 
         """
         query = ServiceabilityCheck(
@@ -135,14 +135,14 @@ class Serviceability(Namespace):
         """List the accounts that serve a pair of pincodes, with charges and SLA where set up.
 
         Args:
-            pickup_pincode: where the parcel starts, six digits.
-            drop_pincode: where it goes, six digits.
-            length: in centimetres; charges depend on it, as on the next four.
-            breadth: in centimetres.
-            height: in centimetres.
-            weight_kg: in kilograms, unlike everywhere else.
-            invoice_value: in rupees.
-            courier_partner: the only courier to consider.
+            pickup_pincode: Where the parcel starts, six digits.
+            drop_pincode: Where it goes, six digits.
+            length: In centimetres; charges depend on it, as on the next four.
+            breadth: In centimetres.
+            height: In centimetres.
+            weight_kg: In kilograms, unlike everywhere else.
+            invoice_value: In rupees.
+            courier_partner: The only courier to consider.
             service_type: FORWARD (ClickPost's default), RVP or EXCHANGE.
             order_type: COD or PREPAID.
 
@@ -150,8 +150,8 @@ class Serviceability(Namespace):
             The accounts that take at least one order type; none is not an error.
 
         Raises:
-            InvalidRequestError: an argument is wrong, found here or by ClickPost.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: An argument is wrong, found here or by ClickPost.
+            CredentialsError: The key is wrong.
 
         """
         measures = ParcelMeasures(
@@ -177,15 +177,15 @@ class Serviceability(Namespace):
         India has about 19,000 pincodes: the response may be a megabyte.
 
         Args:
-            courier_partner: the courier's id in ClickPost.
-            account_code: the merchant's account with the courier.
+            courier_partner: The courier's id in ClickPost.
+            account_code: The merchant's account with the courier.
 
         Returns:
             The pincodes, for pickup and drop, by order type.
 
         Raises:
-            InvalidRequestError: the account is unknown or inactive (400), or an argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: The account is unknown or inactive (400), or an argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(courier_partner=courier_partner, account_code=account_code)
@@ -199,7 +199,7 @@ class Serviceability(Namespace):
             The pincodes.
 
         Raises:
-            CredentialsError: the key is wrong.
+            CredentialsError: The key is wrong.
 
         """
         return await self._caller.get(DROP_PINCODES, {})
@@ -210,16 +210,16 @@ class Serviceability(Namespace):
         """List the accounts that serve a pincode, one row for each order type.
 
         Args:
-            pincode: six digits.
-            is_pickup_pincode: whether parcels are picked up there, rather than delivered.
-            is_rvp: whether reverse pickups are meant.
+            pincode: Six digits.
+            is_pickup_pincode: Whether parcels are picked up there, rather than delivered.
+            is_rvp: Whether reverse pickups are meant.
 
         Returns:
             One row for each account and order type; none is not an error.
 
         Raises:
-            InvalidRequestError: an argument is wrong.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: An argument is wrong.
+            CredentialsError: The key is wrong.
 
         """
         check(pincode=pincode, is_pickup_pincode=is_pickup_pincode, is_rvp=is_rvp)

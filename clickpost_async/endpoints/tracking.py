@@ -138,14 +138,14 @@ class Tracking(Namespace):
         A parcel that was registered before is no error; its `already_registered` is true.
 
         Args:
-            shipment: the parcel, its courier and account; weights in grams.
+            shipment: The parcel, its courier and account; weights in grams.
 
         Returns:
             `already_registered`, and the key of the parcel's tracking page unless it was.
 
         Raises:
-            InvalidRequestError: a field is invalid; found before anything is sent, or by ClickPost.
-            CredentialsError: the key is wrong, or the account is unknown (351) or inactive (353).
+            InvalidRequestError: A field is invalid; found before anything is sent, or by ClickPost.
+            CredentialsError: The key is wrong, or the account is unknown (351) or inactive (353).
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to register it
                 again.
 
@@ -162,13 +162,13 @@ class Tracking(Namespace):
         A wrong key raises `ServerError` (500) here: ClickPost's response does not distinguish it.
 
         Args:
-            shipment: the parcel and its courier.
+            shipment: The parcel and its courier.
 
         Returns:
             As `register`.
 
         Raises:
-            ClickPostError: the errors of `register`.
+            ClickPostError: The errors of `register`.
 
         """
         call = self._caller.post(REGISTER_V2, shipment)
@@ -179,15 +179,15 @@ class Tracking(Namespace):
         """Disable WhatsApp messages about a parcel, or enable them again.
 
         Args:
-            waybill: the courier's number of the parcel.
-            disabled: whether messages are disabled.
+            waybill: The courier's number of the parcel.
+            disabled: Whether messages are disabled.
 
         Returns:
             ClickPost's acknowledgement.
 
         Raises:
             InvalidRequestError: ClickPost does not know the parcel, or an argument is wrong.
-            CredentialsError: the key is wrong.
+            CredentialsError: The key is wrong.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to set it again.
 
         """
@@ -200,15 +200,15 @@ class Tracking(Namespace):
         ClickPost documented this until 2020 only.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             ClickPost's acknowledgement.
 
         Raises:
-            InvalidRequestError: the parcel is not tracked, or an argument is wrong.
-            CredentialsError: the key is wrong, or the account has no tracking.
+            InvalidRequestError: The parcel is not tracked, or an argument is wrong.
+            CredentialsError: The key is wrong, or the account has no tracking.
             NoReplyError, UnreadableReplyError, ServerError: outcome unknown; safe to unregister it
                 again.
 
@@ -232,16 +232,16 @@ class Tracking(Namespace):
         The parcel is named by its waybill and courier, or by the merchant's reference number.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
-            reference_number: the merchant's number of the order, instead of the two others.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
+            reference_number: The merchant's number of the order, instead of the two others.
 
         Returns:
             The key.
 
         Raises:
-            InvalidRequestError: an argument is missing, wrong, or one too many.
-            CredentialsError: the key is wrong.
+            InvalidRequestError: An argument is missing, wrong, or one too many.
+            CredentialsError: The key is wrong.
 
         """
         if reference_number is None:
@@ -260,15 +260,15 @@ class Tracking(Namespace):
         """Fetch the URL of a parcel's proof of delivery, a PDF; `labels.download` downloads it.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The URL of the document.
 
         Raises:
-            InvalidRequestError: there is no such parcel (400), or an argument is wrong.
-            CredentialsError: the key is wrong, or the account has no proofs of delivery (306).
+            InvalidRequestError: There is no such parcel (400), or an argument is wrong.
+            CredentialsError: The key is wrong, or the account has no proofs of delivery (306).
 
         """
         check(waybill=waybill, courier_partner=courier_partner)
@@ -282,16 +282,16 @@ class Tracking(Namespace):
         thousands, `iter_track` keeps the results of the others, and uses little memory.
 
         Args:
-            waybills: one waybill, or any number of them.
-            courier_partner: the courier's id.
+            waybills: One waybill, or any number of them.
+            courier_partner: The courier's id.
 
         Returns:
             The tracks; every waybill is in `tracks`, and its `known` is false if ClickPost does not
             track it. `response` is that of the last call.
 
         Raises:
-            InvalidRequestError: a waybill is malformed, or there is none; nothing is sent.
-            ClickPostError: the error of the first call that failed.
+            InvalidRequestError: A waybill is malformed, or there is none; nothing is sent.
+            ClickPostError: The error of the first call that failed.
 
         """
         check(courier_partner=courier_partner)
@@ -315,9 +315,9 @@ class Tracking(Namespace):
         as has a malformed waybill. Memory use is the same for a thousand and for a million.
 
         Args:
-            waybills: any iterable; it is consumed lazily.
-            courier_partner: the courier's id.
-            max_concurrency: how many calls are in flight at a time; each has up to five waybills.
+            waybills: Any iterable; it is consumed lazily.
+            courier_partner: The courier's id.
+            max_concurrency: How many calls are in flight at a time; each has up to five waybills.
 
         Returns:
             One outcome for each waybill, in the order in which the calls complete.

@@ -94,21 +94,21 @@ class ColumnMap:
     """Maps the columns of a foreign file to ours.
 
     Attributes:
-        columns: names of the file to ours.
-        fixed: by our column, its value for missing columns and empty cells.
-        values: by our column, values of the file to ours; `*` is any text.
-        first: by our column, how many characters of a value are used.
-        without: by our column, the texts that are removed from a value.
-        scale: by our column, the factor that a number is multiplied by.
-        dates: the formats of dates and times, in the order in which they are tried.
-        join: by our column, the columns of the file that are joined.
-        compute: by our column, a formula over the rows of an order.
-        by: by our column, a table of further cells for each of its values.
-        skip: by reason, which orders are skipped; `skip_items`, which items of them; `refuse`,
+        columns: Names of the file to ours.
+        fixed: By our column, its value for missing columns and empty cells.
+        values: By our column, values of the file to ours; `*` is any text.
+        first: By our column, how many characters of a value are used.
+        without: By our column, the texts that are removed from a value.
+        scale: By our column, the factor that a number is multiplied by.
+        dates: The formats of dates and times, in the order in which they are tried.
+        join: By our column, the columns of the file that are joined.
+        compute: By our column, a formula over the rows of an order.
+        by: By our column, a table of further cells for each of its values.
+        skip: By reason, which orders are skipped; `skip_items`, which items of them; `refuse`,
             which are rejected with that reason.
-        timezone: the zone of relative times, such as `tomorrow 11:00`.
-        ignore_others: ignore columns that are neither ours nor named here.
-        optional: names of a ready-made map that a file need not have.
+        timezone: The zone of relative times, such as `tomorrow 11:00`.
+        ignore_others: Ignore columns that are neither ours nor named here.
+        optional: Names of a ready-made map that a file need not have.
 
     """
 
@@ -136,7 +136,7 @@ class ColumnMap:
         Ready-made are `shopify`, `woocommerce`, `amazon`, `unicommerce` and `shiprocket`.
 
         Raises:
-            ColumnMapError: the file is not there, is not TOML, has an unknown entry, or one that is
+            ColumnMapError: The file is not there, is not TOML, has an unknown entry, or one that is
                 still to be filled in.
 
         """
@@ -196,26 +196,26 @@ class ColumnMap:
         The entries are those of a map in TOML; "ours" is a column of `bulk.COLUMNS`.
 
         Args:
-            columns: the file's columns to ours; an empty name ignores a column.
-            fixed: the value of a column of ours, for every order.
-            values: of a column of ours, the file's values to ours.
-            first: how many characters of a cell are kept.
-            without: the parts that are removed from a cell.
-            scale: what a number is multiplied by.
-            dates: the date formats of the file.
-            join: the columns of the file whose cells are joined to one of ours.
-            compute: a formula over columns of the file.
-            by: a table in another file that a column of ours is looked up in.
-            skip: orders that are not created, by reason.
-            skip_items: items that are left out, by reason.
-            refuse: orders that are rejected, by reason.
-            timezone: the zone of times without one, such as `Asia/Kolkata`.
-            ignore_others: whether columns that the map does not name are ignored.
-            folder: where the files of `by` are.
+            columns: The file's columns to ours; an empty name ignores a column.
+            fixed: The value of a column of ours, for every order.
+            values: Of a column of ours, the file's values to ours.
+            first: How many characters of a cell are kept.
+            without: The parts that are removed from a cell.
+            scale: What a number is multiplied by.
+            dates: The date formats of the file.
+            join: The columns of the file whose cells are joined to one of ours.
+            compute: A formula over columns of the file.
+            by: A table in another file that a column of ours is looked up in.
+            skip: Orders that are not created, by reason.
+            skip_items: Items that are left out, by reason.
+            refuse: Orders that are rejected, by reason.
+            timezone: The zone of times without one, such as `Asia/Kolkata`.
+            ignore_others: Whether columns that the map does not name are ignored.
+            folder: Where the files of `by` are.
 
         Raises:
-            ValueError: an entry has an unknown column of ours, or a value that cannot be read.
-            TypeError: there is no such entry.
+            ValueError: An entry has an unknown column of ours, or a value that cannot be read.
+            TypeError: There is no such entry.
 
         """
         return evolve(
@@ -270,8 +270,8 @@ class ColumnMap:
         """Translate a cell of the file.
 
         Args:
-            ours: the column of `bulk.COLUMNS`.
-            cell: the file's cell.
+            ours: The column of `bulk.COLUMNS`.
+            cell: The file's cell.
 
         """
         if not cell.strip():

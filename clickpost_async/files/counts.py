@@ -12,9 +12,9 @@ class FileCounts:
     """Counts of the rows below the header, as far as the file was read.
 
     Attributes:
-        orders: orders that can be sent; `order_rows`, their rows.
-        rejected: invalid orders and unreadable rows; `rejected_rows`, their rows.
-        skipped: rows that were skipped on purpose, by reason.
+        orders: Orders that can be sent; `order_rows`, their rows.
+        rejected: Invalid orders and unreadable rows; `rejected_rows`, their rows.
+        skipped: Rows that were skipped on purpose, by reason.
 
     Blank rows are not counted. `rows` is the sum: no row is lost.
     """
@@ -50,8 +50,8 @@ class FileCounts:
         """Move the rows of an order that was counted before to the skipped ones.
 
         Args:
-            row: the order.
-            reason: the name of the rule that skips it.
+            row: The order.
+            reason: The name of the rule that skips it.
 
         """
         if row.problems:
@@ -66,8 +66,8 @@ class FileCounts:
         """Count skipped rows.
 
         Args:
-            reason: the name of the rule that skips them.
-            rows: how many.
+            reason: The name of the rule that skips them.
+            rows: How many.
 
         """
         self.skipped[reason] += rows

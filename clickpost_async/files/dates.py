@@ -199,7 +199,7 @@ def to_strptime(date_format: str) -> str:
     """Convert a format like `DD/MM/YYYY` to `strptime`'s; one of `strptime` is returned as is.
 
     Raises:
-        ValueError: it lacks day, month or year.
+        ValueError: It lacks day, month or year.
 
     """
     found = date_format

@@ -241,7 +241,7 @@ def resolve_moment(text: str, zone: str | None, now: dt.datetime) -> str | None:
     `None` if it is no such time. Without a time of day it is a date.
 
     Raises:
-        MapEntryError: the zone is missing or unknown, or the time has passed.
+        MapEntryError: The zone is missing or unknown, or the time has passed.
 
     """
     found = _RELATIVE(" ".join(text.split()))

@@ -62,17 +62,17 @@ class OrderRow:
     """One order of a file.
 
     Attributes:
-        number: its first row, as a spreadsheet counts; `last`, its last one.
-        row_count: how many rows of the file it has.
-        market: whether it is for India or the world.
-        reference: its reference number.
-        order: its wire payload, `None` where there are problems.
-        problems: errors, for which it is not sent.
-        warnings: values that are likely wrong, and are sent unchanged.
-        notes: values that were normalised, with the original and the value that is sent.
-        is_heading: it is not an order, but an error of the headings or the file as a whole.
-        source: its rows as they are in the file, with those of skipped items.
-        header: the names of their columns as in the file; JSON Lines have none.
+        number: Its first row, as a spreadsheet counts; `last`, its last one.
+        row_count: How many rows of the file it has.
+        market: Whether it is for India or the world.
+        reference: Its reference number.
+        order: Its wire payload, `None` where there are problems.
+        problems: Errors, for which it is not sent.
+        warnings: Values that are likely wrong, and are sent unchanged.
+        notes: Values that were normalised, with the original and the value that is sent.
+        is_heading: It is not an order, but an error of the headings or the file as a whole.
+        source: Its rows as they are in the file, with those of skipped items.
+        header: The names of their columns as in the file; JSON Lines have none.
 
     """
 
@@ -100,8 +100,8 @@ class OrderRow:
         """Return the problem with the row and column of the value at a path of the order.
 
         Args:
-            path: the path of the field in the order.
-            message: what is wrong with it.
+            path: The path of the field in the order.
+            message: What is wrong with it.
 
         """
         if self.titles is None:

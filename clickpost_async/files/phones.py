@@ -37,7 +37,7 @@ def read_phone(text: str, country: str) -> Phone:
     not valid.
 
     Raises:
-        BadCellError: it is not a phone number, or it could be several.
+        BadCellError: It is not a phone number, or it could be several.
 
     """
     if country == _INDIA and _INDIAN_MOBILE(text):

@@ -61,20 +61,20 @@ def read_orders(
     """Return the orders of a file, which are read lazily.
 
     Args:
-        source: the path of the file, or a file opened for reading text or bytes. A pipe is read to
+        source: The path of the file, or a file opened for reading text or bytes. A pipe is read to
             its end before the first order.
         format: `csv`, `jsonl` or `xlsx`. Without it a name ending in `.jsonl` or `.ndjson`, or a
             file beginning with a brace, is JSON Lines, a zip archive is XLSX, all others are CSV.
-        columns: the file's own column names to ours; a `ColumnMap` translates values too.
-        date_format: the format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
+        columns: The file's own column names to ours; a `ColumnMap` translates values too.
+        date_format: The format of dates, like `DD/MM/YYYY`. Without it ISO dates, names of months
             and serial numbers of spreadsheets are read, and `27/11/2026` if it is unambiguous.
-        sheet: of a workbook, by name or by number from 1. Without it, the first that is visible; an
+        sheet: Of a workbook, by name or by number from 1. Without it, the first that is visible; an
             error if others hold orders, too.
-        header_row: the row that holds the headings, as a spreadsheet counts.
+        header_row: The row that holds the headings, as a spreadsheet counts.
 
     Raises:
         ValueError: `format`, `date_format` or `header_row` is invalid.
-        OSError: the file cannot be read; raised when the first order is read.
+        OSError: The file cannot be read; raised when the first order is read.
 
     """
     if format not in (None, *get_args(Format)):
@@ -99,11 +99,11 @@ class OrderReader(Iterator[OrderRow]):
     """The orders of a file, one by one.
 
     Attributes:
-        counts: the counts of the rows read so far.
-        total: how many orders the file has, known with the first order; `None` for a source that
+        counts: The counts of the rows read so far.
+        total: How many orders the file has, known with the first order; `None` for a source that
             is read once.
-        are_at_hand: whether orders can be read without waiting for them, as those of a pipe cannot.
-        is_counted: which orders `total` counts; set it before the first order is read.
+        are_at_hand: Whether orders can be read without waiting for them, as those of a pipe cannot.
+        is_counted: Which orders `total` counts; set it before the first order is read.
 
     """
 

@@ -21,7 +21,7 @@ def check(rows: Iterable[OrderRow]) -> Iterator[tuple[OrderRow, tuple[RowProblem
     `OrderReader` are updated.
 
     Args:
-        rows: what `read_orders` returned.
+        rows: What `read_orders` returned.
 
     Returns:
         Every row, with the warnings of its structure added, and its errors.

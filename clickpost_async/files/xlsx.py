@@ -47,11 +47,11 @@ def sheet_rows(file: BinaryIO, sheet: str | int | None = None) -> Iterator[Sheet
     """Yield the rows of a sheet that hold anything.
 
     Args:
-        file: the workbook, a seekable file.
-        sheet: the sheet's name, or its number from 1; without one, the first that is not hidden.
+        file: The workbook, a seekable file.
+        sheet: The sheet's name, or its number from 1; without one, the first that is not hidden.
 
     Raises:
-        UnreadableSheetError: it is not a readable workbook, or has no such sheet.
+        UnreadableSheetError: It is not a readable workbook, or has no such sheet.
 
     """
     try:

@@ -111,10 +111,10 @@ class Fleet:
         """Begin to queue orders for the workers of a fleet, on behalf of a client.
 
         Args:
-            feed: queues up to 20 orders, each as JSON, as one message for `Worker.create_all`.
-            client: its account and retry policy are used; the workers have limits of their own.
-            ledger: the records of orders under way, the same as the workers'.
-            bulk: whether the orders yield to others.
+            feed: Queues up to 20 orders, each as JSON, as one message for `Worker.create_all`.
+            client: Its account and retry policy are used; the workers have limits of their own.
+            ledger: The records of orders under way, the same as the workers'.
+            bulk: Whether the orders yield to others.
 
         Raises:
             redis.exceptions.RedisError: Redis does not respond, or is not safe for orders.
@@ -142,19 +142,19 @@ class Fleet:
         """Have a worker create an order; cancelling the call leaves the order in the queue.
 
         Args:
-            order: the order.
-            payload: its JSON, if it was encoded before.
-            in_doubt: whether it may have been sent before: then it is looked up, unless the ledger
+            order: The order.
+            payload: Its JSON, if it was encoded before.
+            in_doubt: Whether it may have been sent before: then it is looked up, unless the ledger
                 has its result.
-            polls: whether the worker polls an order that ClickPost has only recorded.
+            polls: Whether the worker polls an order that ClickPost has only recorded.
 
         Returns:
             The order that ClickPost created.
 
         Raises:
-            NoReplyError: also when the fleet is closed before there is a reply; the order stays in
+            NoReplyError: Also when the fleet is closed before there is a reply; the order stays in
                 the queue.
-            ClickPostError: as `orders.create`.
+            ClickPostError: As `orders.create`.
 
         """
         prepared = PreparedPayload(order, payload)

@@ -95,11 +95,11 @@ class Ledger:
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
-        account: names the records, the same in all processes.
-        keep: seconds after which a record is deleted, from when it was last written. An order that
+        account: Names the records, the same in all processes.
+        keep: Seconds after which a record is deleted, from when it was last written. An order that
             is queued again later than that is sent again, and ClickPost responds with the first
             waybill.
-        check_eviction: whether Redis is asked for its `maxmemory-policy`.
+        check_eviction: Whether Redis is asked for its `maxmemory-policy`.
 
     Raises:
         ValueError: `account` or `keep` is invalid.
@@ -202,9 +202,9 @@ class OpenLedger:
         """Claim an order for this worker, as long as it is `holding` it, or a heartbeat longer.
 
         Args:
-            key: the account's name of the order.
-            digest: the digest of its contents.
-            registered: whether a feeder registered it, so that a missing record means doubt.
+            key: The account's name of the order.
+            digest: The digest of its contents.
+            registered: Whether a feeder registered it, so that a missing record means doubt.
 
         Returns:
             `Granted`, or why not.
@@ -236,9 +236,9 @@ class OpenLedger:
         """Record the result of the order, and send its reply, if any: both or neither.
 
         Args:
-            key: the order.
-            digest: the digest of its contents.
-            result: the outcome, and the reply if a feeder waits for one.
+            key: The order.
+            digest: The digest of its contents.
+            result: The outcome, and the reply if a feeder waits for one.
 
         """
         stream, ticket, text = result.reply or ("", 0, "")
@@ -249,9 +249,9 @@ class OpenLedger:
         """Send a reply to a feeder.
 
         Args:
-            stream: the feeder's stream.
-            ticket: the order's number there.
-            text: the reply, as JSON.
+            stream: The feeder's stream.
+            ticket: The order's number there.
+            text: The reply, as JSON.
 
         """
         await self._reply((stream, ticket, text))
@@ -264,9 +264,9 @@ class OpenLedger:
         What was read before is trimmed; what a lost connection held back is read again.
 
         Args:
-            stream: the stream.
-            after: the id of the last entry that was read.
-            seconds: how long to wait if there are none.
+            stream: The stream.
+            after: The id of the last entry that was read.
+            seconds: How long to wait if there are none.
 
         Returns:
             The ids of the entries, and their replies by ticket.

@@ -111,8 +111,8 @@ class Worker:
         Redis does not respond, nothing is sent.
 
         Args:
-            order: the order.
-            terms: how it is created; `None` is `OrderTerms()`.
+            order: The order.
+            terms: How it is created; `None` is `OrderTerms()`.
 
         Returns:
             The reply, as JSON.
@@ -131,9 +131,9 @@ class Worker:
         """Create the orders of a message concurrently, and send the replies for their tickets.
 
         Args:
-            orders: each a mapping, or the JSON that a `Fleet` has written of it.
-            terms: how they are created, and their tickets.
-            ended: is called whenever one ends.
+            orders: Each a mapping, or the JSON that a `Fleet` has written of it.
+            terms: How they are created, and their tickets.
+            ended: Is called whenever one ends.
 
         Returns:
             The positions of the orders that were not sent because the worker was stopped.

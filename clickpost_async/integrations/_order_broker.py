@@ -100,10 +100,10 @@ class OrderBroker(RedisStreamBroker):
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
-        account: names the queue, the same in all processes.
-        idle: seconds after which a message of a worker that crashed is claimed.
-        max_concurrency: with so many orders a worker reads no more messages.
-        keep: seconds after which a message is deleted that no worker has done.
+        account: Names the queue, the same in all processes.
+        idle: Seconds after which a message of a worker that crashed is claimed.
+        max_concurrency: With so many orders a worker reads no more messages.
+        keep: Seconds after which a message is deleted that no worker has done.
 
     """
 

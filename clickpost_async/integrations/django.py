@@ -100,7 +100,7 @@ def get_clickpost() -> ClickPost:
     It serves all threads and event loops of the process, and is closed when the process ends.
 
     Raises:
-        ImproperlyConfigured: the settings, or the environment, do not make a client.
+        ImproperlyConfigured: The settings, or the environment, do not make a client.
 
     """
     return _process.client()
@@ -176,8 +176,8 @@ class ErrorMiddleware:
         """Return the response to a `ClickPostError`; Django handles other exceptions.
 
         Args:
-            request: the request; it is not used.
-            exception: what the view raised.
+            request: The request; it is not used.
+            exception: What the view raised.
 
         Returns:
             The response, or `None` for other exceptions.
@@ -227,7 +227,7 @@ def webhook(
             Several processes share `CacheEventStore()`.
 
     Raises:
-        ImproperlyConfigured: there is no token.
+        ImproperlyConfigured: There is no token.
 
     """
     token = _configured().get("WEBHOOK_TOKEN") if token is None else token

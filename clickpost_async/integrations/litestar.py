@@ -50,7 +50,7 @@ def lifespan(
     Every process that serves the application has a client of its own, opened by `client`.
 
     Args:
-        client: opens the client, such as `ClickPost`.
+        client: Opens the client, such as `ClickPost`.
 
     Returns:
         The lifespan, for `Litestar(lifespan=[…])`.
@@ -70,10 +70,10 @@ async def get_clickpost(state: State) -> ClickPost:
     """Return the application's client, for `Provide(get_clickpost)`.
 
     Args:
-        state: the application's state.
+        state: The application's state.
 
     Raises:
-        RuntimeError: the application has no lifespan that opens one.
+        RuntimeError: The application has no lifespan that opens one.
 
     """
     found: ClickPost | None = state.get(_NAME)
@@ -90,8 +90,8 @@ def handle_error(_request: Request[Any, Any, Any], error: ClickPostError) -> Res
     `clickpost_async.integrations.starlette.handle_error`.
 
     Args:
-        _request: the request; it is not used.
-        error: the error.
+        _request: The request; it is not used.
+        error: The error.
 
     Returns:
         The response.
@@ -114,7 +114,7 @@ def webhook(
     application, and ClickPost pushes the event again.
 
     Args:
-        path: the route's path.
+        path: The route's path.
         handle: Is awaited with each event and the request.
         token: The webhook token, as in `webhooks.parse`.
         seen: The store of events that were handled; `None` stores the last 10,000 of this process.

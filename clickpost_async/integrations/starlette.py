@@ -52,7 +52,7 @@ def lifespan(
     of your own enters this one, and yields its state together with yours.
 
     Args:
-        client: opens the client, such as `ClickPost`.
+        client: Opens the client, such as `ClickPost`.
 
     Returns:
         The lifespan, for `FastAPI(lifespan=…)` or `Starlette(lifespan=…)`.
@@ -71,10 +71,10 @@ async def get_clickpost(connection: HTTPConnection) -> ClickPost:
     """Return the application's client; also for `Depends`.
 
     Args:
-        connection: a request or a WebSocket.
+        connection: A request or a WebSocket.
 
     Raises:
-        RuntimeError: the application has no lifespan that opens one.
+        RuntimeError: The application has no lifespan that opens one.
 
     """
     found: ClickPost | None = getattr(connection.state, _NAME, None)
@@ -96,8 +96,8 @@ async def handle_error(request: Request, error: Exception) -> Response:  # noqa:
     may be sent again. The body is JSON with the outcome and the reference number only.
 
     Args:
-        request: the request; it is not used.
-        error: the error.
+        request: The request; it is not used.
+        error: The error.
 
     Returns:
         The response.

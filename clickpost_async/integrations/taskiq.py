@@ -64,9 +64,9 @@ def order_task(
     Each worker opens its client and the ledger when it starts, and closes them when it ends.
 
     Args:
-        broker: the queue, such as an `OrderBroker`.
-        client: opens the client of a worker; `ClickPost` reads its account from the environment.
-        ledger: the records of orders under way, the same for all workers.
+        broker: The queue, such as an `OrderBroker`.
+        client: Opens the client of a worker; `ClickPost` reads its account from the environment.
+        ledger: The records of orders under way, the same for all workers.
 
     Returns:
         The task, which takes an order as a plain mapping, and returns the response or the error in
@@ -174,13 +174,13 @@ def feed(task: CreateOrder) -> Feed:
     """Return a function that queues orders for the workers of a task, for `Fleet.open`.
 
     Args:
-        task: what `order_task` returned.
+        task: What `order_task` returned.
 
     Returns:
         The function.
 
     Raises:
-        ValueError: the task is another one.
+        ValueError: The task is another one.
 
     """
     batch = task.broker.find_task(BATCH_TASK)

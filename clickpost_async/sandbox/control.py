@@ -244,15 +244,15 @@ class SandboxControl(SandboxState):
         A sandbox on a port sends by itself, any other when `push_webhooks` is called.
 
         Args:
-            url: the receiver, at a loopback address.
-            token: the token that the receiver checks.
-            header: the header that the token is sent in.
-            parameter: send the token in the URL's query under this name instead.
+            url: The receiver, at a loopback address.
+            token: The token that the receiver checks.
+            header: The header that the token is sent in.
+            parameter: Send the token in the URL's query under this name instead.
             events: ClickPost's notification events, for selected-event webhooks; by default every
                 scan is sent.
-            attempts: how often a webhook is sent until it gets HTTP 200.
-            duplicates: how many times more every webhook is sent.
-            out_of_order: send the newest first.
+            attempts: How often a webhook is sent until it gets HTTP 200.
+            duplicates: How many times more every webhook is sent.
+            out_of_order: Send the newest first.
 
         Raises:
             ValueError: `url` is no loopback address, or a number is out of range.

@@ -13,22 +13,22 @@ class Sandbox(Application):
     at `sandbox.page`; what it has stored can still be read afterwards.
 
     Args:
-        path: a SQLite file for its data; by default they are kept in memory.
-        username: the accepted username.
-        api_key: the accepted API key.
-        password: the password of the user, for `account.token`.
-        rate: the rate limit in calls per second (429 above it); `None` is unlimited.
-        burst: how many calls may exceed it at once.
-        faults: the injected faults, from the start.
-        courier_seconds: how long a courier takes to book an order, in seconds.
-        async_polls: how often an order with `additional.async` gets 102, and a report PENDING,
+        path: A SQLite file for its data; by default they are kept in memory.
+        username: The accepted username.
+        api_key: The accepted API key.
+        password: The password of the user, for `account.token`.
+        rate: The rate limit in calls per second (429 above it); `None` is unlimited.
+        burst: How many calls may exceed it at once.
+        faults: The injected faults, from the start.
+        courier_seconds: How long a courier takes to book an order, in seconds.
+        async_polls: How often an order with `additional.async` gets 102, and a report PENDING,
             before it is done.
-        racy: buy a label before its reference is recorded, so that overlapping creates buy two.
-        seed: the seed of waybills and faults: the same calls get the same responses.
-        clock: returns the seconds since the epoch.
-        scan_every: the seconds that a parcel stays at a station; without it parcels move by
+        racy: Buy a label before its reference is recorded, so that overlapping creates buy two.
+        seed: The seed of waybills and faults: the same calls get the same responses.
+        clock: Returns the seconds since the epoch.
+        scan_every: The seconds that a parcel stays at a station; without it parcels move by
             `advance` alone.
-        page_size: the rows in a page of updated orders.
+        page_size: The rows in a page of updated orders.
 
     """
 

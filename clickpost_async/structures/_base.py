@@ -79,7 +79,7 @@ class RequestModel(Structure):
     """A request body; making an invalid one raises `InvalidRequestError` that names all mistakes.
 
     Attributes:
-        warnings: what departs from ClickPost's document and is sent all the same, with its path.
+        warnings: What departs from ClickPost's document and is sent all the same, with its path.
         original: JSON values that `unstructure` restores exactly as they were read: nulls, empty
             sections, and numbers, booleans and strings in another spelling.
 

@@ -277,8 +277,8 @@ class OrderEdit(RequestModel):
         """Make an edit to PREPAID: nothing is collected on delivery.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
 
         Returns:
             The edit.
@@ -291,9 +291,9 @@ class OrderEdit(RequestModel):
         """Make an edit to COD.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
-            cod_value: what is collected on delivery, in rupees.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
+            cod_value: What is collected on delivery, in rupees.
 
         Returns:
             The edit.
@@ -313,9 +313,9 @@ class OrderEdit(RequestModel):
         """Make an edit after which items are checked at pickup.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
-            sku: the only item that is checked; `None` is all.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
+            sku: The only item that is checked; `None` is all.
 
         Returns:
             The edit.
@@ -332,9 +332,9 @@ class OrderEdit(RequestModel):
         ClickPost needs an explicit null for that.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
-            sku: the only item that is meant; `None` is all.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
+            sku: The only item that is meant; `None` is all.
 
         Returns:
             The edit.
@@ -357,11 +357,11 @@ class OrderEdit(RequestModel):
         """Make an edit that adds an e-way bill to a parcel.
 
         Args:
-            waybill: the courier's number of the parcel.
-            courier_partner: the courier's id in ClickPost.
-            ewaybill_serial_number: the number of the e-way bill.
-            invoice_number: the number of the invoice that it belongs to.
-            invoice_date: the date of the invoice.
+            waybill: The courier's number of the parcel.
+            courier_partner: The courier's id in ClickPost.
+            ewaybill_serial_number: The number of the e-way bill.
+            invoice_number: The number of the invoice that it belongs to.
+            invoice_date: The date of the invoice.
 
         Returns:
             The edit.

@@ -76,15 +76,15 @@ class ReportRequest(RequestModel):
         """Make a request for a report on the shipments updated between two times.
 
         Args:
-            start: the first, with a time zone.
-            end: the last, likewise.
-            fields: the columns; all by default.
+            start: The first, with a time zone.
+            end: The last, likewise.
+            fields: The columns; all by default.
 
         Returns:
             The request.
 
         Raises:
-            InvalidRequestError: a time has no zone.
+            InvalidRequestError: A time has no zone.
 
         """
         problems = [

@@ -56,9 +56,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Run a function in a thread, in real time.
 
         Args:
-            executor: the executor; `None` is the default one.
-            func: the function.
-            args: its arguments.
+            executor: The executor; `None` is the default one.
+            func: The function.
+            args: Its arguments.
 
         """
         future = super().run_in_executor(executor, func, *args)

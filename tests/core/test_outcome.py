@@ -78,6 +78,8 @@ def test_attempt_kind_follows_from_whether_it_was_sent(
         (InvalidRequestError("no", status=307), Outcome.REJECTED, Outcome.REJECTED),
         (InvalidRequestError("no", status=303), Outcome.REJECTED, Outcome.UNKNOWN),
         (CourierError("no", status=319), Outcome.REJECTED, Outcome.REJECTED),
+        (CourierError("AWB already exists", status=319), Outcome.REJECTED, Outcome.UNKNOWN),
+        (CourierError("Duplicate order id", status=350), Outcome.REJECTED, Outcome.UNKNOWN),
         (CredentialsError("no", status=301), Outcome.REJECTED, Outcome.UNKNOWN),
         (CredentialsError("no", status=351), Outcome.REJECTED, Outcome.REJECTED),
         (NoReplyError("no"), Outcome.UNKNOWN, Outcome.UNKNOWN),

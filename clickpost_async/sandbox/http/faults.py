@@ -102,9 +102,9 @@ class Faults:
         """Fail the next calls.
 
         Args:
-            fault: how they fail.
-            times: how many calls.
-            reference_number: the only order that is meant; `None` is any call.
+            fault: How they fail.
+            times: How many calls.
+            reference_number: The only order that is meant; `None` is any call.
 
         """
         if not 1 <= times <= MOST_TIMES:
@@ -116,8 +116,8 @@ class Faults:
         """Return the fault of this call, if any: scripted ones first, then at random.
 
         Args:
-            reference_number: the order that the call is about.
-            asks_courier: whether the call reaches a courier, which may be down.
+            reference_number: The order that the call is about.
+            asks_courier: Whether the call reaches a courier, which may be down.
 
         """
         with self._lock:
