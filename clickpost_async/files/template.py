@@ -116,7 +116,7 @@ def write_xlsx_template(file: BinaryIO, market: Market, today: dt.date) -> None:
     """Write a workbook with a sheet of orders, whose cells are text, and one of explanations.
 
     Raises:
-        ImportError: Openpyxl is not installed.
+        ImportError: openpyxl is not installed.
 
     """
     with require("writing .xlsx needs openpyxl", "clickpost_async[xlsx]", "or choose --format csv"):
