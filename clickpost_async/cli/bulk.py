@@ -162,6 +162,8 @@ async def push(
                 )
             )
     except OSError as error:
+        if error.filename is None:
+            raise
         # The files are completed at the end.
         messages.print_message(outcome_tables.describe_unwritten(error))
         return 1
