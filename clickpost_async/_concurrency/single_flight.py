@@ -20,7 +20,6 @@ import anyio
 from attrs import define, frozen
 
 from clickpost_async._concurrency.event_loops import Instant, call_on, running_loop
-from clickpost_async._concurrency.per_loop import current_loop
 from clickpost_async.errors import InvalidRequestError, Problem
 
 # The account and base URL, the path, the reference number.
@@ -112,7 +111,7 @@ class SingleFlight:
             before = self._in_flight.get(key)
             if before is not None and not before.is_abandoned:
                 return before.create
-            self._in_flight[key] = _InFlight(create, weakref.ref(current_loop()))
+            self._in_flight[key] = _InFlight(create, weakref.ref(running_loop()))
             inherited = self._inherited.pop(key, None)
         doubt: Doubt | None = None
         if before is not None:

@@ -23,7 +23,6 @@ from clickpost_async._core.retry import Backoff, RetryAction, RetryPolicy
 from clickpost_async.errors import (
     ClickPostError,
     CourierError,
-    InvalidRequestError,
     Outcome,
 )
 from clickpost_async.structures._base import ResponseModel
@@ -76,10 +75,7 @@ class Call(CallState[R]):
         if leader is None:
             doubt = self.runtime.single_flight.doubt_about(key)
             if doubt is not None:
-                try:
-                    self.resume(doubt)
-                except InvalidRequestError as error:
-                    self.error = error
+                self.resume(doubt)
         return leader
 
     async def _join(self, key: Key, leader: CallState[R] | None) -> None:
@@ -87,10 +83,8 @@ class Call(CallState[R]):
         while leader is not None and not self.has_result:
             contents = leader.contents()
             if contents is not None:
-                try:
-                    self.refuse_unless_equal(contents, "is being created")
-                except InvalidRequestError as error:
-                    self.error = error
+                self.refuse_unless_equal(contents, "is being created")
+                if self.error is not None:
                     return
             self.leader = leader
             if not await self.runtime.single_flight.wait(key, leader):

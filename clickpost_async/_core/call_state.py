@@ -123,12 +123,16 @@ class CallState(Generic[R]):
             return None
 
     def refuse_unless_equal(self, contents: bytes, state: str) -> None:
-        """Raise unless the order has these contents; `state` describes the other one."""
-        # Raises what is wrong with this order itself, if it is invalid.
-        self.request()
+        """End with an error unless the order has these contents; `state` describes the other."""
+        try:
+            # Raises what is wrong with this order itself, if it is invalid.
+            self.request()
+        except InvalidRequestError as error:
+            self.error = error
+            return
         if contents != self.contents():
             find = self.endpoint.found_by
-            raise other_contents(state, self.reference, find.label if find else None)
+            self.error = other_contents(state, self.reference, find.label if find else None)
 
     # --- the result -------------------------------------------------------------------------------
 
@@ -174,7 +178,8 @@ class CallState(Generic[R]):
         """Continue from what an earlier create of the same reference number has left in doubt."""
         self.remembered = doubt
         self.refuse_unless_equal(doubt.contents, "was sent, and has an unknown outcome,")
-        self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
+        if self.error is None:
+            self.unresolved = self._unknown("an earlier create of the order has an unknown outcome")
 
     def _unknown(self, message: str) -> NoReplyError:
         return NoReplyError(message, endpoint=self.endpoint.label, reference_number=self.reference)

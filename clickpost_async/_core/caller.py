@@ -30,18 +30,19 @@ class EndpointCaller:
 
     def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
         """Call an endpoint with a query."""
-        call = Call(self._runtime, self._options, endpoint, query)
-        return call.run() if self._options.deadline is None else self._within_deadline(call)
+        return self._run(Call(self._runtime, self._options, endpoint, query))
 
     def post(
         self, endpoint: Post[R], body: object, query: Query | None = None
     ) -> Coroutine[Any, Any, R]:
         """Call an endpoint with a body: a structure, or a plain mapping of one; and a query."""
-        call = Call(self._runtime, self._options, endpoint, query, body)
-        return call.run() if self._options.deadline is None else self._within_deadline(call)
+        return self._run(Call(self._runtime, self._options, endpoint, query, body))
 
-    async def _within_deadline(self, call: Call[R]) -> R:
-        deadline = self._options.deadline or 0.0
+    def _run(self, call: Call[R]) -> Coroutine[Any, Any, R]:
+        deadline = self._options.deadline
+        return call.run() if deadline is None else self._within_deadline(call, deadline)
+
+    async def _within_deadline(self, call: Call[R], deadline: float) -> R:
         call.end_within(deadline)
         with anyio.move_on_after(deadline):
             return await call.run()

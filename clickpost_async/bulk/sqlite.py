@@ -170,10 +170,10 @@ class JournalStore:
             now = Timestamp.now()
             since, clock, boot = now.wall, now.clock, now.boot
         self._database.execute(
-            "UPDATE orders SET state = ?, outcome = ?,"
+            "UPDATE orders SET state = ?, outcome = ?,"  # noqa: S608 - a constant
             " payload = CASE WHEN ? THEN NULL ELSE payload END,"
             " since = coalesce(?, since), clock = coalesce(?, clock), boot = coalesce(?, boot)"
-            " WHERE market = ? AND reference_number = ?",
+            f" WHERE {_ONE}",
             (state.value, outcome, state in FINAL, since, clock, boot, *key),
         )
 

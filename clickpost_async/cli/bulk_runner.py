@@ -112,7 +112,7 @@ async def _push(
                 async for outcome in run:
                     row = None if rows is None else rows.finish(outcome)
                     job.tables.add(outcome, row)
-                    if job.tables.unwritten is not None:
+                    if job.tables.unwritten is not None and not run.report.stopped:
                         run.stop()
                     if labels is not None and isinstance(outcome, Placed):
                         await labels.fetch(outcome)

@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.fleet import app as fleet
+from clickpost_async.cli.messages import discard
 from clickpost_async.cli.operations import chapters
 
 app: App = App(
@@ -198,23 +199,18 @@ def main() -> None:
             sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output, such as `head`, has exited; nothing more can be written.
-        _discard_output()
+        discard(sys.stdout)
         raise SystemExit(_BROKEN_PIPE) from None
     except OSError as error:
         if error.filename is not None or error.errno not in _UNWRITABLE:
             raise
-        _discard_output()
+        discard(sys.stdout)
         raise SystemExit(f"standard output cannot be written: {error.strerror}") from None
     except ImportError as error:
         # An optional package names the extra to install; any other missing module is a bug.
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
-
-
-def _discard_output() -> None:
-    """Keep the exit code: what is buffered would fail again when the process exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_closed_streams() -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _USAGE = 2
 # How many messages of one kind are printed.
@@ -22,9 +22,16 @@ def print_message(text: object) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
-        # The terminal or the reader is gone, or the disk is full. What is buffered would fail again
-        # when the process exits, and change its exit code.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        # The terminal or the reader is gone, or the disk is full.
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Discard what is written to a stream that fails, buffered text included.
+
+    That would fail again when the process exits, and change its exit code.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def end_with_usage_error(*lines: object) -> NoReturn:

@@ -80,6 +80,7 @@ def take_away() -> None:
 
 
 def _refused(*_: Any) -> NoReturn:
+    # As asyncio's own do for what the event loop of Windows lacks.
     raise NotImplementedError
 
 

@@ -61,8 +61,8 @@ async def _events(
     """
     from clickpost_async.sandbox.page.view import View, render
 
-    names = ("search", "shown", "tab", "persons")
-    view = View(**{name: query[name] for name in names if name in query})
+    texts = {name: query[name] for name in ("search", "shown", "tab") if name in query}
+    view = View(**texts, persons=query.get("persons") == "1")
     seen: object = None
     sent_at = anyio.current_time()
     while True:

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from attrs import field, frozen
+from attrs import frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from clickpost_async.sandbox.control import SandboxControl
@@ -37,7 +37,7 @@ class View:
     search: str = ""
     shown: str = ""
     tab: str = ""
-    persons: bool = field(default=False, converter=bool)
+    persons: bool = False
 
 
 def render(control: SandboxControl, view: View, api: str = "") -> str:
