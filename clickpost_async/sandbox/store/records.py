@@ -222,20 +222,14 @@ class OrderListRow:
 
 
 @frozen(kw_only=True)
-class LabelRecord(Row):
-    """One label that was bought for an order."""
+class Label(Row):
+    """One label that was bought for an order, the `nth` for it."""
 
     table = "labels"
 
     reference_number: str
     waybill: str
     bought_at: float
-
-
-@frozen(kw_only=True)
-class LabelPurchase(LabelRecord):
-    """One label bought, the `nth` for its order."""
-
     nth: int
 
 

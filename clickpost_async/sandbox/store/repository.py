@@ -13,8 +13,7 @@ import attrs
 
 from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
-    LabelPurchase,
-    LabelRecord,
+    Label,
     LoggedCall,
     Note,
     Order,
@@ -31,7 +30,7 @@ R = TypeVar("R", bound=Row)
 KEPT = 500
 _LARGEST_BODY = 64 * 1024
 
-_RECORDS = (Order, LabelRecord, Parcel, Scan, Note, LoggedCall)
+_RECORDS = (Order, Label, Parcel, Scan, Note, LoggedCall)
 _AFFINITIES: Mapping[Any, str] = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 _COLUMNS = """
@@ -41,38 +40,23 @@ p.kind, p.code, p.upcoming, p.order_type, p.cod_value, p.last_scan, (
 """
 # Parcels without an order were registered, or are on their way back.
 _ORDER_LIST = f"""
-SELECT * FROM (
-    SELECT o.id AS rank, o.reference_number, o.state, o.attempts, o.waybill, o.courier_partner,
-        {_COLUMNS.format(table="o")}
-    FROM orders o
-    LEFT JOIN parcels p ON p.waybill = o.waybill AND p.courier_partner = o.courier_partner
-    WHERE instr(lower(o.reference_number || ' ' || coalesce(o.waybill, '')), :search)
-    ORDER BY o.id DESC LIMIT :limit
-) UNION ALL SELECT * FROM (
-    SELECT p.id, p.reference_number, 'tracked', 0, p.waybill, p.courier_partner,
-        {_COLUMNS.format(table="p")}
-    FROM parcels p
-    WHERE (p.ordered = 0 OR p.kind = 'RVP')
-    AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
-    AND NOT EXISTS (
-        SELECT 1 FROM orders o
-        WHERE o.waybill = p.waybill AND o.courier_partner = p.courier_partner
-    )
-    ORDER BY p.id DESC LIMIT :limit
-) ORDER BY rank DESC LIMIT :limit
+SELECT o.id AS rank, o.reference_number, o.state, o.attempts, o.waybill, o.courier_partner,
+    {_COLUMNS.format(table="o")}
+FROM orders o LEFT JOIN parcels p USING (waybill, courier_partner)
+WHERE instr(lower(o.reference_number || ' ' || coalesce(o.waybill, '')), :search)
+UNION ALL
+SELECT p.id, p.reference_number, 'tracked', 0, p.waybill, p.courier_partner,
+    {_COLUMNS.format(table="p")}
+FROM parcels p LEFT JOIN orders o USING (waybill, courier_partner)
+WHERE (p.ordered = 0 OR p.kind = 'RVP') AND o.id IS NULL
+AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
+ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
-_PURCHASES = """
-SELECT * FROM (
-    SELECT *, row_number() OVER (PARTITION BY reference_number ORDER BY id) AS nth FROM labels
-) WHERE instr(lower(reference_number || ' ' || waybill), :search) ORDER BY id DESC LIMIT :limit
-"""
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
     (SELECT count(*) FROM orders WHERE state = 'queued') AS queued,
     (SELECT count(*) FROM labels) AS labels,
-    (SELECT count(*) FROM (
-        SELECT 1 FROM labels GROUP BY reference_number HAVING count(*) > 1
-    )) AS twice
+    (SELECT count(*) FROM labels WHERE nth = 2) AS twice
 """
 _LATEST_ATTEMPT = "SELECT coalesce(max(attempt), 0) FROM calls WHERE operation = ? AND about = ?"
 _DROP_BODIES = f"""
@@ -80,12 +64,6 @@ CREATE TRIGGER IF NOT EXISTS drop_bodies AFTER INSERT ON calls BEGIN
     UPDATE calls SET query = '{{}}', body = x'', response = x'' WHERE id = new.id - {KEPT};
 END;
 """  # noqa: S608 - a constant
-_LATEST_CALLS = """
-SELECT * FROM calls WHERE id > (SELECT coalesce(max(id), 0) FROM calls) - :kept
-AND instr(lower(operation || ' ' || about || ' ' || http_status || ' ' || coalesce(fault, '')),
-    :search)
-ORDER BY id DESC LIMIT :limit
-"""
 
 
 class SandboxStore(Database):
@@ -104,8 +82,7 @@ class SandboxStore(Database):
 
     def one(self, record: type[R], **columns: object) -> R | None:
         """Return the newest record whose columns have these values."""
-        condition = _where(columns) + " ORDER BY id DESC LIMIT 1"
-        return next(iter(self._select(record, condition, *columns.values())), None)
+        return next(iter(self._latest(record, _where(columns), *columns.values(), 1)), None)
 
     def get(self, record: type[R], **columns: object) -> R:
         """Return the newest record whose columns have these values; raises LookupError."""
@@ -129,6 +106,10 @@ class SandboxStore(Database):
         rows = self.rows(f"SELECT * FROM {record.table} {condition}", *values)  # noqa: S608 - constants
         return [record(**row) for row in rows]
 
+    def _latest(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
+        """Return the newest records that meet a condition; the last value is how many at most."""
+        return self._select(record, f"{condition} ORDER BY id DESC LIMIT ?", *values)
+
     # --- orders and labels ----------------------------------------------------------------------
 
     def orders(self) -> Mapping[str, Order]:
@@ -147,20 +128,21 @@ class SandboxStore(Database):
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
-        now = time.time()
-        self.insert(LabelRecord, reference_number=reference_number, waybill=waybill, bought_at=now)
+        nth = len(self.bought(reference_number)) + 1
+        columns = {"waybill": waybill, "bought_at": time.time(), "nth": nth}
+        self.insert(Label, reference_number=reference_number, **columns)
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
-        labels = self.all(LabelRecord, reference_number=reference_number)
+        labels = self.all(Label, reference_number=reference_number)
         return tuple(label.waybill for label in labels)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
         """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
         ledger: dict[str, tuple[str, ...]] = {}
-        for row in self.rows("SELECT reference_number, waybill FROM labels ORDER BY id"):
-            reference = row["reference_number"]
-            ledger[reference] = (*ledger.get(reference, ()), row["waybill"])
+        for label in self.all(Label):
+            reference = label.reference_number
+            ledger[reference] = (*ledger.get(reference, ()), label.waybill)
         return ledger
 
     def totals(self) -> Mapping[str, int]:
@@ -172,10 +154,10 @@ class SandboxStore(Database):
         rows = self.rows(_ORDER_LIST, search=search.lower(), limit=limit)
         return [OrderListRow(**row) for row in rows]
 
-    def purchases(self, limit: int, search: str = "") -> Sequence[LabelPurchase]:
+    def purchases(self, limit: int, search: str = "") -> Sequence[Label]:
         """Return the labels bought last whose reference number or waybill contains a text."""
-        rows = self.rows(_PURCHASES, search=search.lower(), limit=limit)
-        return [LabelPurchase(**row) for row in rows]
+        condition = "WHERE instr(lower(reference_number || ' ' || waybill), ?)"
+        return self._latest(Label, condition, search.lower(), limit)
 
     # --- parcels and notes ----------------------------------------------------------------------
 
@@ -223,8 +205,12 @@ class SandboxStore(Database):
 
     def latest_calls(self, limit: int, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest calls that contain a text, the newest first."""
-        rows = self.rows(_LATEST_CALLS, kept=KEPT, search=search.lower(), limit=limit)
-        return [LoggedCall(**row) for row in rows]
+        condition = (
+            "WHERE id > ? AND instr(lower(operation || ' ' || about || ' ' || http_status || ' '"
+            " || coalesce(fault, '')), ?)"
+        )
+        first = self.call_counts()[0] - KEPT
+        return self._latest(LoggedCall, condition, first, search.lower(), limit)
 
     def call_counts(self) -> tuple[int, int]:
         """Return the number of calls, and of those with an injected fault."""
