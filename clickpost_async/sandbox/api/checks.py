@@ -12,7 +12,7 @@ from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
@@ -70,15 +70,18 @@ class Check:
     )
 
 
-def run(checks: Sequence[Check], payload: JSON) -> None:
-    """Reject a payload for the first check that fails."""
-    for check in checks:
+def checked(call: SandboxRequest) -> tuple[str, JSON]:
+    """Return the version and the payload of an order, or reject it for the first failed check."""
+    [version] = (name for name, create in CREATES.items() if create == call.operation)
+    payload = params.body(call)
+    for check in CHECKS[version]:
         if check.when is not None and not check.when(payload):
             continue
         number = check.first_invalid(payload)
         if number is not None:
             path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
             raise RefusalError(check.code, detail=check.message.format(path=path))
+    return version, payload
 
 
 # --- predicates -----------------------------------------------------------------------------------

@@ -52,6 +52,10 @@ WHERE (p.ordered = 0 OR p.kind = 'RVP') AND o.id IS NULL
 AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
 ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
+_BUY_LABEL = """
+INSERT INTO labels (reference_number, waybill, bought_at, nth)
+SELECT ?1, ?2, ?3, count(*) + 1 FROM labels WHERE reference_number = ?1
+"""
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
     (SELECT count(*) FROM orders WHERE state = 'queued') AS queued,
@@ -128,9 +132,7 @@ class SandboxStore(Database):
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
-        nth = len(self.bought(reference_number)) + 1
-        columns = {"waybill": waybill, "bought_at": time.time(), "nth": nth}
-        self.insert(Label, reference_number=reference_number, **columns)
+        self.run(_BUY_LABEL, reference_number, waybill, time.time())
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
