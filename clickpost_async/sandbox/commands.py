@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clickpost_async.sandbox.http.security import guard
-from clickpost_async.structures._constraints import Pattern
+from clickpost_async.structures._constraints import InRange, Pattern
 from clickpost_async.structures._schema import check_kind, converter, undecorated
 
 _is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
@@ -29,22 +29,9 @@ _COMMAND = "_sandbox_command"
 F = TypeVar("F", bound=Callable[..., object])
 
 
-@frozen
-class Between:
-    """The bounds of a whole number, both included."""
-
-    least: int
-    most: int
-
-    def __call__(self, number: int) -> str | None:
-        """Return what is wrong with a number, if anything is."""
-        is_within = self.least <= number <= self.most
-        return None if is_within else f"must be from {self.least} to {self.most}"
-
-
 # Of parameters without rules of their own. An unpaired surrogate cannot be encoded as UTF-8.
 _RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
-    int: [Between(0, 2**53)],
+    int: [InRange(0, 10**9)],
     str: [
         Pattern.of(
             r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,1000}",
@@ -53,7 +40,7 @@ _RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
     ],
 }
 
-Limit = Annotated[int, Between(1, 1000)]
+Limit = Annotated[int, InRange(1, 1000)]
 
 
 @frozen

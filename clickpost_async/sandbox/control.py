@@ -9,8 +9,8 @@ from typing import Annotated
 
 from clickpost_async.sandbox import export
 from clickpost_async.sandbox.api import ndr, returns
-from clickpost_async.sandbox.commands import Between, Limit, command
-from clickpost_async.sandbox.http.faults import MOST_TIMES, Fault, Faults
+from clickpost_async.sandbox.commands import Limit, command
+from clickpost_async.sandbox.http.faults import Fault, Faults
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.settings import DEFAULT_KEY
 from clickpost_async.sandbox.state import RETURN, SandboxState
@@ -27,6 +27,7 @@ from clickpost_async.sandbox.store.repository import KEPT
 from clickpost_async.sandbox.webhooks import Hook, WebhookDelivery
 from clickpost_async.sandbox.world import tracking_codes
 from clickpost_async.structures import TrackingCode
+from clickpost_async.structures._constraints import InRange
 
 
 class SandboxControl(SandboxState):
@@ -54,7 +55,7 @@ class SandboxControl(SandboxState):
             "now": self.now(),
             "faults": self.faults.chances(),
             "totals": self.store.totals(),
-            "webhooks_to": self.webhook_urls(),
+            "webhooks_to": self.webhooks.urls,
         }
 
     @command("/orders", method="GET")
@@ -117,10 +118,6 @@ class SandboxControl(SandboxState):
         """Return every call received, in the order of the responses."""
         return self.store.all(LoggedCall)
 
-    def webhook_urls(self) -> Sequence[str]:
-        """Return the URLs that webhooks are sent to."""
-        return self.webhooks.urls
-
     def changes(self) -> object:
         """Return a value that differs whenever anything visible has changed."""
         store, webhooks = self.store, self.webhooks
@@ -150,7 +147,7 @@ class SandboxControl(SandboxState):
         return len(moving)
 
     @command("/parcels/{waybill:path}/advance", result="code", example='{"steps": 1}')
-    def advance(self, waybill: str, steps: Annotated[int, Between(1, 1000)] = 1) -> int:
+    def advance(self, waybill: str, steps: Annotated[int, InRange(1, 1000)] = 1) -> int:
         """Advance a parcel by so many stations, at most to the last; returns its tracking code.
 
         A forward parcel is placed (1), picked up (4), in transit (5), out for delivery (6) and
@@ -174,7 +171,7 @@ class SandboxControl(SandboxState):
         self.scan_parcel(self.parcel_named(waybill), code, ndr_code=ndr_code, remark=remark)
 
     @command("/parcels/{waybill:path}/fail", example='{"ndr_code": 1}')
-    def fail_delivery(self, waybill: str, ndr_code: Annotated[int, Between(0, 9999)] = 1) -> None:
+    def fail_delivery(self, waybill: str, ndr_code: Annotated[int, InRange(0, 9999)] = 1) -> None:
         """Fail the delivery of a parcel; `ndr_code` is the reason (1: customer unavailable).
 
         Raises ValueError for a parcel that is not on its way to a customer.
@@ -282,20 +279,15 @@ class SandboxControl(SandboxState):
         for name in chances:
             if name not in known:
                 raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
-        checked = Faults()
         # All are checked before one is set.
-        for faults in (checked, self.faults):
+        for faults in (Faults(), self.faults):
             for name, chance in chances.items():
                 setattr(faults, name, chance)
         return self.faults.chances()
 
     @command("/faults/next", example='{"fault": "drop_after", "times": 1}')
     def fail_next(
-        self,
-        fault: Fault,
-        *,
-        times: Annotated[int, Between(1, MOST_TIMES)] = 1,
-        reference_number: str | None = None,
+        self, fault: Fault, *, times: int = 1, reference_number: str | None = None
     ) -> None:
         """Inject a fault into the next calls, or the next ones with that reference number."""
         self.faults.next(fault, times=times, reference_number=reference_number or None)

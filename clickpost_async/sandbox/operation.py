@@ -90,6 +90,12 @@ MESSAGES: Mapping[int, str] = {
 }
 
 
+def message_of(status: int, detail: str = "") -> str:
+    """Return ClickPost's message for a code, with a detail if there is one."""
+    return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
+
+
+@define
 class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
@@ -97,25 +103,11 @@ class RefusalError(Exception):
     of any type. A few have a `result` all the same, or a `reply` of their own.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: object = None,
-        *,
-        detail: str = "",
-        result: JSON | None = None,
-        reply: Reply | None = None,
-    ) -> None:
-        self.status: int = status
-        self.reply: Reply | None = reply
-        self.result: JSON | None = result
-        self.message: object = message_of(status, detail) if message is None else message
-        super().__init__(self.message)
-
-
-def message_of(status: int, detail: str = "") -> str:
-    """Return ClickPost's message for a code, with a detail if there is one."""
-    return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
+    status: int
+    detail: str = field(default="", kw_only=True)
+    message: object = Factory(lambda it: message_of(it.status, it.detail), takes_self=True)
+    result: JSON | None = field(default=None, kw_only=True)
+    reply: Reply | None = field(default=None, kw_only=True)
 
 
 # Called with the sandbox's state; what it returns is the result of a success, or a whole reply.
