@@ -33,9 +33,9 @@ class SandboxRequest:
 
 @frozen
 class Reply:
-    """A response; `status` is ClickPost's own, None where there is no envelope."""
+    """A response: JSON, or the text of a page where a client expects JSON."""
 
-    body: JSON
+    body: JSON | str
     http_status: int = 200
     headers: Mapping[str, str] = Factory(dict)
 
@@ -48,15 +48,20 @@ class Reply:
     @property
     def meta(self) -> JSON:
         """The `meta` of an envelope, empty without one; it may be nested in another one."""
-        meta = self.body.get("meta")
+        meta = self.body.get("meta") if isinstance(self.body, Mapping) else None
         inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
         return inner if isinstance(inner, Mapping) else {}
 
     @property
     def status(self) -> int | None:
-        """The code in `meta.status`."""
+        """The code in `meta.status`, None where there is no envelope."""
         status = self.meta.get("status")
         return status if isinstance(status, int) else None
+
+    @property
+    def code(self) -> int:
+        """ClickPost's code, or else the HTTP status."""
+        return self.http_status if self.status is None else self.status
 
 
 # ClickPost's page of error codes.

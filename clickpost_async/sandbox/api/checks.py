@@ -100,6 +100,13 @@ def _is_amount_or_blank(value: Any) -> bool:
     return not _is_filled(value) or _is_amount(value)
 
 
+def _is_paid_as_ordered(shipment: Any) -> bool:
+    value = params.number(shipment.get("cod_value") or 0)
+    if shipment.get("order_type") == "COD":
+        return value is not None and value > 0
+    return shipment.get("order_type") != "PREPAID" or value == 0
+
+
 def _is_account(value: Any) -> bool:
     # The accounts of the scenarios are rejected with a code of their own.
     scenarios.check_account(value)
@@ -128,18 +135,6 @@ def _sections(shipment: str) -> Sequence[Check]:
     return (
         *(Check(328, name, lambda part: isinstance(part, Mapping), _MANDATORY) for name in names),
         Check(302, f"{shipment}.courier_partner", params.is_courier),
-    )
-
-
-def _paid(shipment: str) -> Sequence[Check]:
-    order_type, cod_value = f"{shipment}.order_type", f"{shipment}.cod_value"
-    return (
-        Check(
-            315, cod_value, lambda it: params.number(it or 0) == 0, when=_has(order_type, "PREPAID")
-        ),
-        Check(
-            315, cod_value, lambda it: (params.number(it) or 0) > 0, when=_has(order_type, "COD")
-        ),
     )
 
 
@@ -212,7 +207,7 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
         *_required(version, "drop_info"),
         *_required(version, "shipment_details"),
         Check(314, "shipment_details.cod_value", _is_amount_or_blank, amount),
-        *_paid("shipment_details"),
+        Check(315, "shipment_details", _is_paid_as_ordered),
         *(Check(314, f"shipment_details.{name}", _is_amount, amount) for name in _NUMBERS),
         *(Check(314, f"{items}[].{name}", _is_amount, amount) for name in ("quantity", "price")),
         *(
@@ -272,7 +267,7 @@ _OF_B2B = (
     Check(351, "shipment_info.account_code", _is_account),
     Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
     Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
-    *_paid("shipment_info"),
+    Check(315, "shipment_info", _is_paid_as_ordered),
     *_place("pickup_info"),
     *_place("drop_info"),
     *_listed("shipment_info.box_info"),
