@@ -15,7 +15,6 @@ from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.settings import DEFAULT_KEY
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import (
-    Journey,
     LoggedCall,
     Note,
     Order,
@@ -64,9 +63,16 @@ class SandboxControl(SandboxState):
         return self.store.order_list(limit, search)
 
     @command("/parcels/{waybill:path}", method="GET")
-    def journey(self, waybill: str) -> Journey:
+    def journey(self, waybill: str) -> Mapping[str, object]:
         """Return every scan of a parcel, and the stations that follow; raises LookupError."""
-        return self.journey_of(self.parcel_named(waybill))
+        parcel = self.parcel_named(waybill)
+        return {
+            "waybill": parcel.waybill,
+            "reference_number": parcel.reference_number,
+            "code": parcel.code,
+            "scans": self.store.all(Scan, parcel=parcel.id),
+            "ahead": parcel.ahead,
+        }
 
     @command("/requests", method="GET")
     def latest_calls(self, limit: Limit = KEPT, search: str = "") -> Sequence[LoggedCall]:
@@ -99,10 +105,6 @@ class SandboxControl(SandboxState):
     def scans(self, waybill: str) -> Sequence[Scan]:
         """Return the scans of a parcel, the newest first; raises LookupError."""
         return self.scans_of(self.parcel_named(waybill))
-
-    def journey_of(self, parcel: Parcel) -> Journey:
-        """Return every scan of a parcel, and the stations that follow."""
-        return Journey(parcel=parcel, scans=self.store.all(Scan, parcel=parcel.id))
 
     def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
         """Return the returns that were requested last, the newest first."""

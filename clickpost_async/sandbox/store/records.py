@@ -12,7 +12,7 @@ from attrs import field, frozen
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.clock import ist, stamped_in_ist, utc
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind, Station
 from clickpost_async.structures import TrackingCode
 
 
@@ -97,6 +97,27 @@ class Parcel(Row):
         """The courier's display name."""
         return couriers.name_of(self.courier_partner)
 
+    @property
+    def station(self) -> Station:
+        """The description of where it is."""
+        return tracking_codes.station(self.code)
+
+    @property
+    def ahead(self) -> Sequence[str]:
+        """The descriptions of the stations that follow if nothing happens."""
+        way = tracking_codes.route(self.kind, self.upcoming)
+        return [tracking_codes.station(code).description for code in way]
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether it can still be out for delivery."""
+        return tracking_codes.to_the_door(self.kind, self.code, self.upcoming) is not None
+
+    @property
+    def may_return(self) -> bool:
+        """Whether its customer can request a return."""
+        return self.kind is ShipmentKind.FORWARD and self.code == TrackingCode.DELIVERED
+
 
 @frozen(kw_only=True)
 class Scan(Row):
@@ -114,6 +135,11 @@ class Scan(Row):
     def station(self) -> Station:
         """The description of its code."""
         return tracking_codes.station(self.code)
+
+    @property
+    def summary(self) -> JSON:
+        """Its columns, and their meaning."""
+        return {**attrs.asdict(self), "description": self.station.description}
 
 
 @frozen(kw_only=True)
@@ -231,51 +257,6 @@ class Label(Row):
     waybill: str
     bought_at: float
     nth: int
-
-
-@frozen(kw_only=True)
-class Journey:
-    """A parcel's scans, the oldest first, and the stations that follow if nothing happens."""
-
-    parcel: Parcel
-    scans: Sequence[Scan]
-
-    @property
-    def summary(self) -> JSON:
-        """The parcel's scans, without personal data."""
-        scans = [
-            {**attrs.asdict(scan), "description": scan.station.description} for scan in self.scans
-        ]
-        return {
-            "waybill": self.parcel.waybill,
-            "reference_number": self.parcel.reference_number,
-            "code": self.parcel.code,
-            "scans": scans,
-            "ahead": self.ahead,
-        }
-
-    @property
-    def ahead(self) -> Sequence[str]:
-        """The descriptions of the stations that follow."""
-        way = tracking_codes.route(self.parcel.kind, self.parcel.upcoming)
-        return [tracking_codes.station(code).description for code in way]
-
-    @property
-    def may_fail(self) -> bool:
-        """Whether the parcel can still be out for delivery."""
-        kind, code, upcoming = self.parcel.kind, self.parcel.code, self.parcel.upcoming
-        return tracking_codes.to_the_door(kind, code, upcoming) is not None
-
-    @property
-    def may_return(self) -> bool:
-        """Whether its customer can request a return."""
-        delivered = self.parcel.code == TrackingCode.DELIVERED
-        return self.parcel.kind is ShipmentKind.FORWARD and delivered
-
-    @property
-    def bucket(self) -> str:
-        """The group of statuses that it is in."""
-        return BUCKETS[tracking_codes.station(self.parcel.code).bucket]
 
 
 def scan_values(parcel: Parcel, scan: Scan) -> Mapping[str, Any]:
