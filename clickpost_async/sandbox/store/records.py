@@ -34,6 +34,8 @@ class Row:
     """A row of a table, with a column for every field."""
 
     table: ClassVar[str]
+    unique: ClassVar[str] = ""
+    indexes: ClassVar[Sequence[str]] = ()
 
     id: int
 
@@ -43,6 +45,8 @@ class Order(Row):
     """One order, as the sandbox stores it."""
 
     table = "orders"
+    unique = "reference_number"
+    indexes = ("(waybill, courier_partner)", "(state)")
 
     reference_number: str
     version: str
@@ -67,6 +71,11 @@ class Parcel(Row):
     """One parcel; `code` is where it is, `upcoming` what happens to it next, if anything does."""
 
     table = "parcels"
+    unique = "waybill, courier_partner"
+    indexes = (
+        *("(scanned_at, last_scan)", "(reference_number)"),
+        "(scanned_at) WHERE upcoming IS NOT NULL",
+    )
 
     waybill: str
     courier_partner: int
@@ -124,6 +133,7 @@ class Scan(Row):
     """One event of a parcel's journey; `moment` is in seconds since the epoch."""
 
     table = "scans"
+    indexes = ("(parcel)",)
 
     parcel: int
     code: int
@@ -147,6 +157,7 @@ class Note(Row):
     """A record of another kind; `about` is the waybill or number that it is looked up by."""
 
     table = "notes"
+    indexes = ("(kind, moment)", "(kind, about)")
 
     kind: str
     about: str
@@ -167,6 +178,7 @@ class LoggedCall(Row):
     """
 
     table = "calls"
+    indexes = ("(operation, about, attempt)", "(moment)", "(fault) WHERE fault IS NOT NULL")
 
     operation: str
     reference_number: str
@@ -252,6 +264,7 @@ class Label(Row):
     """One label that was bought for an order, the `nth` for it."""
 
     table = "labels"
+    indexes = ("(reference_number)",)
 
     reference_number: str
     waybill: str

@@ -1,17 +1,19 @@
 """The sandbox's data in SQLite: orders, labels, parcels, scans, notes and calls."""
 
 import json
+import sqlite3
+import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+import weakref
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
-from importlib import resources
-from os import PathLike
+from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, TypeVar
 
 import attrs
 
-from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
     Label,
     LoggedCall,
@@ -70,13 +72,88 @@ END;
 """  # noqa: S608 - a constant
 
 
-class SandboxStore(Database):
-    """The sandbox's data; with a path they outlive the process, and another one can read them."""
+def _table(record: type[Row]) -> str:
+    """Return the statements that create a table with its indexes."""
+    table, columns = record.table, [_column(column) for column in attrs.fields(record)]
+    unique = [f"UNIQUE ({record.unique})"] if record.unique else []
+    indexes = (
+        f"CREATE INDEX IF NOT EXISTS {table}_{number} ON {table} {index};"
+        for number, index in enumerate(record.indexes, 1)
+    )
+    create = f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns + unique)});"
+    return "\n".join((create, *indexes))
+
+
+def _column(column: "attrs.Attribute[Any]") -> str:
+    if column.name == "id":
+        return "id INTEGER PRIMARY KEY"
+    kinds = column.type.__args__ if isinstance(column.type, UnionType) else (column.type,)
+    needed = "" if NoneType in kinds else " NOT NULL"
+    default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
+    return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
+
+
+_SCHEMA = "\n".join(
+    ("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;", *map(_table, _RECORDS), _DROP_BODIES)
+)
+
+
+class SandboxStore:
+    """The sandbox's data; with a path they outlive the process, and another one can read them.
+
+    One connection and one lock serve the threads of the server and of the test.
+    """
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        indexes = resources.files("clickpost_async.sandbox.store") / "indexes.sql"
-        tables = "".join(map(_table, _RECORDS))
-        super().__init__(path, tables + indexes.read_text("utf-8") + _DROP_BODIES)
+        self._db = sqlite3.connect(
+            ":memory:" if path is None else fspath(path),
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._lock = threading.RLock()
+        self._closing = weakref.finalize(self, self._db.close)
+        self._db.row_factory = sqlite3.Row
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; without this it is closed when the store is collected."""
+        self._closing()
+
+    @property
+    def changes(self) -> int:
+        """The number of rows written or deleted: it changes whenever the data do."""
+        return self._db.total_changes
+
+    def clear(self) -> None:
+        """Delete everything; ids start again at 1."""
+        with self.together():
+            for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+                self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
+
+    def rows(self, statement: str, *values: object, **named: object) -> list[sqlite3.Row]:
+        """Return the rows of a query; its values are positional or named."""
+        with self._lock:
+            return self._db.execute(statement, named or values).fetchall()
+
+    def run(self, statement: str, *values: object) -> int:
+        """Execute a statement; returns the id of the last inserted row."""
+        with self._lock:
+            return self._db.execute(statement, values).lastrowid or 0
+
+    @contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """Make a transaction of what is written inside: all of it survives a crash, or none."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self.run("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self.run("ROLLBACK")
+                raise
+            self.run("COMMIT")
 
     # --- any record -----------------------------------------------------------------------------
 
@@ -238,20 +315,6 @@ class SandboxStore(Database):
 def fingerprint(body: bytes) -> str:
     """Return a short hash of a payload, byte for byte; nothing for nothing."""
     return sha256(body).hexdigest()[:16] if body else ""
-
-
-def _table(record: type[Row]) -> str:
-    columns = ", ".join(map(_column, attrs.fields(record)))
-    return f"CREATE TABLE IF NOT EXISTS {record.table} ({columns});"
-
-
-def _column(column: "attrs.Attribute[Any]") -> str:
-    if column.name == "id":
-        return "id INTEGER PRIMARY KEY"
-    kinds = column.type.__args__ if isinstance(column.type, UnionType) else (column.type,)
-    needed = "" if NoneType in kinds else " NOT NULL"
-    default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
-    return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
 
 
 def _insert(record: type[Row], columns: Collection[str]) -> str:
