@@ -54,16 +54,10 @@ class Command:
     call: Callable[..., object]
 
     @property
-    def row(self) -> str:
-        """Its row in the table of the documentation."""
-        path = re.sub(r"{(\w+)(:path)?}", lambda found: found[1].upper(), self.path)
-        query = "" if self.method == "POST" else _query(self.call)
-        example = f"`{self.example}`" if self.example else ""
-        text = (inspect.getdoc(self.call) or "").partition("\n")[0]
-        text = text.partition("; raises")[0].rstrip(".")
-        return f"| `{self.method} /control{path}{query}` | {example} | {text} |".replace(
-            "|  |", "| |"
-        )
+    def parameters(self) -> Mapping[str, Any]:
+        """Its parameters, and what each is annotated with."""
+        hints = typing.get_type_hints(self.call, include_extras=True)
+        return {name: kind for name, kind in hints.items() if name != "return"}
 
 
 def command(
@@ -98,13 +92,8 @@ def _endpoint(sandbox: object, command: Command) -> Callable[[Request], Any]:
     async def handle(request: Request) -> Response:
         body = await request.body()
         try:
-            query = {
-                name: request.query_params[name]
-                for name in _kinds(command.call)
-                if name in request.query_params
-            }
-            given = query if command.method == "GET" else _parsed(body)
-            arguments = _arguments(command.call, given, request.path_params)
+            given = dict(request.query_params) if command.method == "GET" else _parsed(body)
+            arguments = _arguments(command, given, request.path_params)
             value = as_json(command.call(sandbox, **arguments))
             result = {command.result: value} if command.result else value
             return JSONResponse({} if result is None else result)
@@ -138,11 +127,10 @@ def _parsed(body: bytes) -> Mapping[str, object]:
 
 
 def _arguments(
-    call: Callable[..., object], given: Mapping[str, object], path: Mapping[str, str]
+    command: Command, given: Mapping[str, object], path: Mapping[str, str]
 ) -> dict[str, object]:
     """Return the arguments of a command; raises ValueError for invalid ones."""
-    kinds = _kinds(call)
-    parameters = inspect.signature(call).parameters
+    kinds, parameters = command.parameters, inspect.signature(command.call).parameters
     *_, last = parameters.values()
     if last.kind is inspect.Parameter.VAR_KEYWORD:
         return {name: _checked(name, value, kinds[last.name]) for name, value in given.items()}
@@ -173,14 +161,3 @@ def _checked(name: str, value: object, hint: Any) -> object:
         if message := rule(value):
             raise ValueError(f"{name}: {message}")
     return converter(kind)(value)
-
-
-def _kinds(call: Callable[..., object]) -> dict[str, Any]:
-    hints = typing.get_type_hints(call, include_extras=True)
-    return {name: kind for name, kind in hints.items() if name != "return"}
-
-
-def _query(call: Callable[..., object]) -> str:
-    path = getattr(call, _COMMAND).path
-    names = [f"{name}=…" for name in _kinds(call) if f"{{{name}" not in path]
-    return "?" + "&".join(reversed(names)) if names else ""
