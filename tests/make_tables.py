@@ -11,8 +11,8 @@ from pathlib import Path
 from clickpost_async._codec.response import _UNRECOGNISED, BY_STATUS
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
-from clickpost_async.sandbox import Fault, Sandbox
-from clickpost_async.sandbox.commands import Command, commands_of
+from clickpost_async.sandbox import Fault
+from clickpost_async.sandbox.commands import COMMANDS, Command
 from clickpost_async.structures import (
     Bucket,
     NdrCode,
@@ -177,7 +177,7 @@ def faults() -> str:
 def control() -> str:
     """Return a row for each call of the sandbox's control API."""
     rows = ["| request | body | what it does |", "| --- | --- | --- |"]
-    rows += map(_command_row, commands_of(Sandbox))
+    rows += map(_command_row, COMMANDS)
     return "\n".join(rows) + "\n"
 
 

@@ -10,7 +10,6 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async.sandbox import commands
 from clickpost_async.sandbox.api import (
     account,
     couriers,
@@ -27,6 +26,7 @@ from clickpost_async.sandbox.api import (
     tracking,
 )
 from clickpost_async.sandbox.api.checks import CREATES
+from clickpost_async.sandbox.commands import COMMANDS
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
@@ -71,7 +71,7 @@ class Application(SandboxControl):
             files_at(self, "/proofs/{name:path}.pdf", labels.proof_file, "application/pdf"),
             files_at(self, "/reports/{name}.csv", reports.report_file, "text/csv"),
         )
-        control = (*commands.routes(self), *page.routes(self))
+        control = (*(command.route(self) for command in COMMANDS), *page.routes(self))
         self._router = router(OPERATIONS.values(), self.respond, (*files, *control))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

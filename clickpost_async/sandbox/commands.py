@@ -1,6 +1,6 @@
 """Commands: methods of the sandbox that its control API calls over HTTP, with JSON.
 
-A method is declared once, with `@command`; its parameters, their types and their bounds are those
+A method is declared once, with `@Command`; its parameters, their types and their bounds are those
 of its signature. Over HTTP they come from the path, then from the body of a POST or the query of a
 GET. The response to an invalid request is 400 or 404 with `{"error": "…"}`.
 """
@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Annotated, Any, TypeVar
 
 import attrs
-from attrs import frozen
+from attrs import define, field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,7 +24,6 @@ from clickpost_async.structures._constraints import InRange, Pattern
 from clickpost_async.structures._schema import check_kind, converter, undecorated
 
 _is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
-_COMMAND = "_sandbox_command"
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -43,15 +42,28 @@ _RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
 Limit = Annotated[int, InRange(1, 1000)]
 
 
-@frozen
-class Command:
-    """One command: its path below `/control`, and how its result is called in the response."""
+COMMANDS: list["Command"] = []
 
-    method: str
+
+@define(eq=False)
+class Command:
+    """A method of the sandbox that its control API calls; decorates that method.
+
+    `path` is below `/control`, `result` is the name of the method's result in the response, which
+    is the whole response without it; `example` is a body, for the documentation.
+    """
+
     path: str
-    result: str
-    example: str
-    call: Callable[..., object]
+    method: str = field(default="POST", kw_only=True)
+    result: str = field(default="", kw_only=True)
+    example: str = field(default="", kw_only=True)
+    call: Callable[..., object] = field(init=False)
+
+    def __call__(self, call: F) -> F:
+        """Declare a method to be the command."""
+        self.call = call
+        COMMANDS.append(self)
+        return call
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -59,49 +71,24 @@ class Command:
         hints = typing.get_type_hints(self.call, include_extras=True)
         return {name: kind for name, kind in hints.items() if name != "return"}
 
+    def route(self, sandbox: object) -> Route:
+        """Return its route, for a sandbox."""
 
-def command(
-    path: str, *, method: str = "POST", result: str = "", example: str = ""
-) -> Callable[[F], F]:
-    """Declare a method to be a command; without `result`, its result is the whole response."""
+        async def handle(request: Request) -> Response:
+            body = await request.body()
+            try:
+                queried = request.query_params.items()
+                query = {name: value for name, value in queried if name in self.parameters}
+                given = query if self.method == "GET" else _parsed(body)
+                arguments = _arguments(self, given, request.path_params)
+                value = as_json(self.call(sandbox, **arguments))
+                result = {self.result: value} if self.result else value
+                return JSONResponse({} if result is None else result)
+            except (LookupError, ValueError) as error:
+                status = 404 if isinstance(error, LookupError) else 400
+                return JSONResponse({"error": str(error)}, status)
 
-    def declare(call: F) -> F:
-        setattr(call, _COMMAND, Command(method, path, result, example, call))
-        return call
-
-    return declare
-
-
-def commands_of(cls: type) -> list[Command]:
-    """Return the commands of a class, in the order of their declaration."""
-    methods = (vars(base).values() for base in reversed(cls.__mro__))
-    return [getattr(call, _COMMAND) for part in methods for call in part if hasattr(call, _COMMAND)]
-
-
-def routes(sandbox: object) -> list[Route]:
-    """Return the routes of the commands of a sandbox."""
-    return [
-        Route(
-            f"/control{command.path}", guard(_endpoint(sandbox, command)), methods=[command.method]
-        )
-        for command in commands_of(type(sandbox))
-    ]
-
-
-def _endpoint(sandbox: object, command: Command) -> Callable[[Request], Any]:
-    async def handle(request: Request) -> Response:
-        body = await request.body()
-        try:
-            given = dict(request.query_params) if command.method == "GET" else _parsed(body)
-            arguments = _arguments(command, given, request.path_params)
-            value = as_json(command.call(sandbox, **arguments))
-            result = {command.result: value} if command.result else value
-            return JSONResponse({} if result is None else result)
-        except (LookupError, ValueError) as error:
-            status = 404 if isinstance(error, LookupError) else 400
-            return JSONResponse({"error": str(error)}, status)
-
-    return handle
+        return Route(f"/control{self.path}", guard(handle), methods=[self.method])
 
 
 def as_json(value: object) -> object:
