@@ -148,7 +148,7 @@ class SandboxControl(SandboxState):
     def advance_all(self) -> int:
         """Advance every parcel by one station; returns how many moved."""
         with self.store.together():
-            moving = self.store.moving_parcels()
+            moving = [parcel for parcel in self.parcels() if parcel.upcoming is not None]
             for parcel in moving:
                 self.scan_parcel(parcel, parcel.upcoming or parcel.code)
         return len(moving)

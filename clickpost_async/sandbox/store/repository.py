@@ -169,7 +169,8 @@ class SandboxStore:
         """Return the newest record whose columns have these values; raises LookupError."""
         found = self.one(record, **columns)
         if found is None:
-            raise LookupError(f"no such {record.__name__.lower()} in the sandbox")
+            key = ", ".join(f"{name} {value}" for name, value in columns.items())
+            raise LookupError(f"the sandbox has no {record.__name__.lower()} with {key}")
         return found
 
     def insert(self, record: type[R], **columns: object) -> R:
@@ -239,10 +240,6 @@ class SandboxStore:
         return self._latest(Label, condition, search.lower(), limit)
 
     # --- parcels and notes ----------------------------------------------------------------------
-
-    def moving_parcels(self) -> Sequence[Parcel]:
-        """Return the parcels that have not reached the end of their route, the oldest first."""
-        return self._select(Parcel, "WHERE upcoming IS NOT NULL ORDER BY id")
 
     def due_parcel(self, before: float) -> Parcel | None:
         """Return the parcel on its route that was scanned first, if that was before a moment."""
