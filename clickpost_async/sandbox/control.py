@@ -313,7 +313,3 @@ class SandboxControl(SandboxState):
     async def push_webhooks(self) -> Sequence[WebhookDelivery]:
         """Send every queued webhook, and return the deliveries."""
         return await self.webhooks.push()
-
-    async def keep_pushing_webhooks(self) -> None:
-        """Send webhooks as they are queued, on asyncio, until cancelled."""
-        await self.webhooks.keep_pushing(self.catch_up, self.scan_every)

@@ -141,7 +141,10 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until stopped, without polling ten times a second."""
-        pushing = asyncio.create_task(self._sandbox.keep_pushing_webhooks())
+        sandbox = self._sandbox
+        pushing = asyncio.create_task(
+            sandbox.webhooks.keep_pushing(sandbox.catch_up, sandbox.scan_every)
+        )
         self.ready.set_result(asyncio.get_running_loop())
         await self._over.wait()
         pushing.cancel()
