@@ -220,6 +220,8 @@ def test_number_that_could_be_two_in_a_file_with_decimal_commas_is_refused(cell:
         ("12-Nov", CellKind.CODE, "looks like a date"),
         ("2026-11-01", CellKind.CODE, "looks like a date"),
         ("01-11-2026", CellKind.CODE, "looks like a date"),
+        ("2026-11-02T00:00:00", CellKind.TEXT, "looks like a date"),
+        ("02-Nov", CellKind.TEXT, "looks like a date"),
         ("1.499", CellKind.AMOUNT, "three decimals"),
         ("12.500", CellKind.WEIGHT, "three decimals"),
         ("<asha@example.com>", CellKind.EMAIL, "e-mail"),
