@@ -111,6 +111,8 @@ _PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "
 _ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
 _LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
+# As ?öför; in a URL it begins the query.
+_LOST_LETTER = re.compile(r"(?!.*(?:://|www\.)).*\?\w").match
 _LONGEST_SHOWN = 60
 _MOST_KNOWN = 4096
 
@@ -146,6 +148,11 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
             return None
         context.note(cell, text)
     refuse_damage(text, kind)
+    if "?" in text and _LOST_LETTER(text):
+        context.warnings.append(
+            "has a question mark before a letter, as where letters were lost when the file was "
+            "saved; if so, fill it in again and save as CSV UTF-8 or XLSX"
+        )
     if not text.isascii():
         if kind in _PROSE:
             _suspect_encoding(text, context)
