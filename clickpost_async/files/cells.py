@@ -242,7 +242,7 @@ _TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{.*?\}").search
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _MADE_DATE = re.compile(
     rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
-    r"|\d{4}-\d\d-\d\d(?:T00:00:00)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
+    r"|\d{4}-\d\d-\d\d(?:[T ]00:00:00(?:\.0+)?Z?)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
     re.ASCII | re.IGNORECASE,
 ).fullmatch
 

@@ -221,6 +221,7 @@ def test_number_that_could_be_two_in_a_file_with_decimal_commas_is_refused(cell:
         ("2026-11-01", CellKind.CODE, "looks like a date"),
         ("01-11-2026", CellKind.CODE, "looks like a date"),
         ("2026-11-02T00:00:00", CellKind.TEXT, "looks like a date"),
+        ("2001-02-11T00:00:00.000Z", CellKind.TEXT, "looks like a date"),
         ("02-Nov", CellKind.TEXT, "looks like a date"),
         ("Ünal, ?öför", CellKind.TEXT, "question mark"),
         ("M?ller", CellKind.TEXT, "question mark"),
