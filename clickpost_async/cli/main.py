@@ -78,7 +78,7 @@ def sandbox(
     import sqlite3
 
     from clickpost_async.sandbox import Sandbox
-    from clickpost_async.sandbox.server import main as serve
+    from clickpost_async.sandbox.sandbox import main as serve
 
     try:
         sandbox = Sandbox(path=file, rate=rate, scan_every=scan_every, seed=seed)

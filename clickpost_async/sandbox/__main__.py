@@ -8,8 +8,7 @@ from typing import Any, get_args
 import attrs
 
 from clickpost_async.sandbox.http.faults import Faults
-from clickpost_async.sandbox.sandbox import Sandbox
-from clickpost_async.sandbox.server import main
+from clickpost_async.sandbox.sandbox import Sandbox, main
 from clickpost_async.sandbox.settings import SandboxSettings
 
 _NO_OPTIONS = ("api_key", "password", "faults", "clock")

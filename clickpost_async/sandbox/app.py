@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -81,16 +80,6 @@ class Application(SandboxControl):
             return
         with self.traffic.call():
             await self._router(scope, receive, send)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; without this it is closed when the sandbox is collected."""
-        self.store.close()
 
     def busiest(self, seconds: float = 1.0) -> int:
         """Return the largest number of calls in any window of so many seconds."""

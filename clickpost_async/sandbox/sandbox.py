@@ -1,9 +1,12 @@
 """The public `Sandbox`: the application, which can serve itself on a port."""
 
+import os
+import time
+from contextlib import suppress
 from typing import Self
 
 from clickpost_async.sandbox.app import Application
-from clickpost_async.sandbox.server import Served
+from clickpost_async.sandbox.server import Server
 
 
 class Sandbox(Application):
@@ -32,7 +35,13 @@ class Sandbox(Application):
 
     """
 
-    _server: Served | None = None
+    _server: Server | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -45,13 +54,18 @@ class Sandbox(Application):
         """Serve from a background thread until `stop`; port 0 takes any free one."""
         if self._server is not None:
             raise RuntimeError(f"this sandbox is already running at {self.base_url}")
-        self._server = Served(self, port=port)
+        self._server = Server(self, port)
 
     def stop(self) -> None:
         """Close the port and every connection; idempotent."""
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+    def close(self) -> None:
+        """Stop, and close the file; without this it is closed when the sandbox is collected."""
+        self.stop()
+        self.store.close()
 
     @property
     def base_url(self) -> str:
@@ -64,3 +78,29 @@ class Sandbox(Application):
     def page(self) -> str:
         """The URL of the sandbox's page for browsers."""
         return self.base_url.removesuffix("api")
+
+
+def main(
+    sandbox: Sandbox,
+    *,
+    port: int = 8000,
+    webhooks_to: str | None = None,
+    webhook_token: str | None = None,
+) -> None:
+    """Print the address of a sandbox, then serve it until interrupted.
+
+    With `webhooks_to` it pushes webhooks to that address of this machine.
+    """
+    if webhooks_to:
+        sandbox.webhooks_to(webhooks_to, token=webhook_token)
+    with sandbox, suppress(KeyboardInterrupt):
+        try:
+            sandbox.start(port)
+        except OSError as error:
+            reason = os.strerror(error.errno).lower() if error.errno else error
+            raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
+        lines = (f"in a browser: {sandbox.page}", *sandbox.export_lines(sandbox.base_url))
+        # The process that started this one waits for the first line.
+        print(sandbox.base_url, *lines, sep="\n", flush=True)  # noqa: T201
+        while True:
+            time.sleep(3600)
