@@ -82,7 +82,9 @@ def sandbox(
 
     try:
         sandbox = Sandbox(path=file, rate=rate, scan_every=scan_every, seed=seed)
-        serve(sandbox, port=port, webhooks_to=webhooks_to)
+        if webhooks_to:
+            sandbox.webhooks_to(webhooks_to)
+        serve(sandbox, port)
     except sqlite3.Error as error:
         raise SystemExit(f"{file}: {error}") from None
     except ValueError as error:

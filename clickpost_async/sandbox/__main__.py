@@ -47,12 +47,9 @@ def _run() -> None:
         **{name: given[name] for name in settings},
         faults=Faults(seed=given["seed"], **{name: given[name] for name in faults}),
     )
-    main(
-        sandbox,
-        port=given["port"],
-        webhooks_to=given["webhooks_to"],
-        webhook_token=given["webhook_token"],
-    )
+    if given["webhooks_to"]:
+        sandbox.webhooks_to(given["webhooks_to"], token=given["webhook_token"])
+    main(sandbox, given["port"])
 
 
 if __name__ == "__main__":

@@ -62,12 +62,7 @@ def _sample(logged: LoggedCall, call: str) -> JSON:
         "source": f"the sandbox, {day(logged.at)}",
         "call": call,
         **_arguments(logged, body),
-        "request": {
-            "method": logged.method,
-            "path": logged.path,
-            "query": query,
-            "body": body,
-        },
+        "request": {"method": logged.method, "path": logged.path, "query": query, "body": body},
         "response": {"http_status": logged.http_status, "body": received},
         **_meaning(call, logged.http_status, received),
     }

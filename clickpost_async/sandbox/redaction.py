@@ -6,8 +6,8 @@ from functools import cache
 
 from clickpost_async._codec.redaction import personal_names
 from clickpost_async.endpoints import CATALOG
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.payload import address
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
 _NAMES_OF_THINGS = (
@@ -96,7 +96,7 @@ def _personal() -> frozenset[str]:
 def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
     """Return an order's sender and recipient, v3 or v4: name, phone, e-mail, address of each."""
     sides = {"from": "pickup", "to": "drop", "back to": "return"}
-    addresses = {role: address(payload, side) for role, side in sides.items()}
+    addresses = {role: params.address(payload, side) for role, side in sides.items()}
     return {role: _party(found) for role, found in addresses.items() if found}
 
 

@@ -3,14 +3,15 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from typing import Any
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from clickpost_async.sandbox.app import Application
-from clickpost_async.sandbox.http.fault_injection import CONNECTION
+from clickpost_async.sandbox.http.faults import CONNECTION
 from clickpost_async.sandbox.http.traffic import Traffic
 
 _HOST = "127.0.0.1"
@@ -40,12 +41,19 @@ def _counting(traffic: Traffic) -> type[H11Protocol]:
 
 
 class Server(uvicorn.Server):
-    """A sandbox on a port, in its own thread: it responds while the caller's loop is busy.
+    """An application on a port, in its own thread: it responds while the caller's loop is busy.
 
-    It is uvicorn without its pauses: it stops at once, without waiting for connections.
+    It is uvicorn without its pauses: it stops at once, without waiting for connections. The
+    `background` coroutine runs as long as it serves.
     """
 
-    def __init__(self, sandbox: Application, port: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        traffic: Traffic,
+        background: Callable[[], Coroutine[Any, Any, None]],
+        port: int,
+    ) -> None:
         # Listening from the start, so that a client may connect as soon as the address is known.
         self._socket = socket.create_server((_HOST, port), backlog=_BACKLOG)
         self.url: str = "http://{}:{}/api".format(*self._socket.getsockname())
@@ -53,7 +61,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 self._app,
                 interface="asgi3",
-                http=_counting(sandbox.traffic),
+                http=_counting(traffic),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -65,7 +73,7 @@ class Server(uvicorn.Server):
                 backlog=_BACKLOG,
             )
         )
-        self._sandbox = sandbox
+        self._application, self._background = app, background
         self._over = asyncio.Event()
         self._ready: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, name="clickpost sandbox", daemon=True)
@@ -90,14 +98,11 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until stopped, without polling ten times a second."""
-        sandbox = self._sandbox
-        pushing = asyncio.create_task(
-            sandbox.webhooks.keep_pushing(sandbox.catch_up, sandbox.scan_every)
-        )
+        background = asyncio.create_task(self._background())
         self._ready.set_result(asyncio.get_running_loop())
         await self._over.wait()
-        pushing.cancel()
-        await asyncio.gather(pushing, return_exceptions=True)
+        background.cancel()
+        await asyncio.gather(background, return_exceptions=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's own
         """Cut every connection, then end the calls that were in flight."""
@@ -113,7 +118,7 @@ class Server(uvicorn.Server):
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._sandbox(scope, receive, send)
+            await self._application(scope, receive, send)
         except asyncio.CancelledError:
             # Only `shutdown` cancels; uvicorn would report it as a crash of the application.
             if not self.should_exit:

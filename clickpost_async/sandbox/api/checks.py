@@ -11,9 +11,8 @@ from typing import Any
 from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from clickpost_async.structures._shipment import BLUEDART
@@ -36,7 +35,7 @@ _MOST_BOXES = 1000
 def _first_invalid(path: str, is_valid: Callable[[Any], bool]) -> Callable[[JSON], int | None]:
     """Return a function that finds the position of the first value that is not valid, if any."""
     head, each, tail = path.partition("[]")
-    find, member = getter(head), getter(tail[1:])
+    find, member = params.getter(head), params.getter(tail[1:])
     if not each:
         return lambda payload: None if is_valid(find(payload)) else 0
 
@@ -123,7 +122,7 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    find = getter(path)
+    find = params.getter(path)
     return lambda payload: find(payload) in values
 
 

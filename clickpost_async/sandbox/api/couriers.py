@@ -1,8 +1,7 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes, scenarios
@@ -41,10 +40,10 @@ def _ranked(parcel: JSON) -> JSON:
 def recommend_world(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Rank accounts for one parcel; if none serves it, there is no result."""
     parcel = params.body(call)
-    sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
+    sides = [params.section(parcel, name) for name in ("pickup_info", "drop_info")]
     for side in sides:
         params.required(side, "country_code")
-    if not section(parcel, "shipment_details"):
+    if not params.section(parcel, "shipment_details"):
         raise RefusalError(400, "shipment_details: mandatory")
     if any(str(side.get("postal_code")) == scenarios.UNSERVED for side in sides):
         return None

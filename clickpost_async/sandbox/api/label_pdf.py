@@ -10,8 +10,8 @@ from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, HRFlowable, KeepInFrame, Preformatted, Spacer, Table
 
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.booking import items_of
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.redaction import people_in
 from clickpost_async.sandbox.store.records import Order, Parcel, Scan
 from clickpost_async.sandbox.world.clock import ist
@@ -26,7 +26,7 @@ _MOST_ITEMS = 4
 def draw(parcel: Parcel, order: Order) -> bytes:
     """Return the label of a parcel as PDF: the same bytes every time."""
     payload = order.payload
-    shipment, people = section(payload, "shipment_details"), people_in(payload)
+    shipment, people = params.section(payload, "shipment_details"), people_in(payload)
     sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
     items = [
         f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"

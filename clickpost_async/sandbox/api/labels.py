@@ -1,6 +1,6 @@
 """Labels and proofs of delivery: their URLs, and the files."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.orders import label_url
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.state import SandboxState

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import anyio
 
-from clickpost_async.sandbox.api import checks, params
+from clickpost_async.sandbox import params
+from clickpost_async.sandbox.api import checks
 from clickpost_async.sandbox.api.booking import (
     box_references,
     details_of,
@@ -18,7 +19,6 @@ from clickpost_async.sandbox.api.booking import (
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import address, get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, State
@@ -105,7 +105,7 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order:
 
 def _ask_courier(state: SandboxState, order: Order) -> None:
     """Reject an order that the courier rejects; the reply has the order's ids."""
-    drop = address(order.payload, "drop")
+    drop = params.address(order.payload, "drop")
     pincode = str(drop.get("pincode", drop.get("postal_code")))
     try:
         scenarios.ask_courier(order.reference_number, pincode, order.attempts)
@@ -135,7 +135,7 @@ def _buy_label(state: SandboxState, order: Order) -> str:
 
 def _given_waybill(payload: JSON) -> str:
     """Return the waybill that a merchant was allotted before; empty for most orders."""
-    return str(get(payload, "shipment_details|additional.awb_number") or "")
+    return str(params.get(payload, "shipment_details|additional.awb_number") or "")
 
 
 def _place(state: SandboxState, order: Order, waybill: str, origin: str) -> Order:
@@ -226,7 +226,7 @@ def _reply(
         username=state.username,
         order_id=_FIRST_ORDER_ID + order.id,
         tracking_id=_FIRST_TRACKING_ID + order.id,
-        merchant_order_id=get(order.payload, "shipment_details|additional.order_id"),
+        merchant_order_id=params.get(order.payload, "shipment_details|additional.order_id"),
         account_code=order.account_code or None,
         courier_name=couriers.name_of(order.courier_partner),
         shown_courier=shown_courier(order.courier_partner),
@@ -279,7 +279,7 @@ def _with_image_urls(item: JSON) -> JSON:
 
 
 def _invoice_url(order: Order) -> str | None:
-    countries = [get(order.payload, f"{side}_info.country_code") for side in ("pickup", "drop")]
+    sides = [params.section(order.payload, f"{side}_info") for side in ("pickup", "drop")]
     code = couriers.code_of(order.courier_partner)
     url = f"https://labels.clickpost.example/{code}/INVOICE_DATA/{order.waybill}.pdf"
-    return url if countries[0] != countries[1] else None
+    return url if sides[0].get("country_code") != sides[1].get("country_code") else None

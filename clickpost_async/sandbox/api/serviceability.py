@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.world import accounts, pincodes
@@ -39,7 +38,7 @@ def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
 def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
     query = params.objects(call)[0]
-    optional = section(query, "optional")
+    optional = params.section(query, "optional")
     ends = str(query["pickup_pincode"]), str(query["drop_pincode"])
     wanted = optional.get("cp_id")
     if wanted is not None:

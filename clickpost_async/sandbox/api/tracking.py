@@ -2,10 +2,9 @@
 
 from urllib.parse import quote
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.booking import details_of
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
@@ -53,7 +52,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
     waybill, account_code = str(payload["waybill"]), str(payload["account_code"])
     courier_partner = params.courier_in_body(payload.get(courier))
     scenarios.check_account(account_code)
-    shipment = section(payload, "shipment_info")
+    shipment = params.section(payload, "shipment_info")
     kind = shipment.get("delivery_type")
     return state.open_parcel(
         first_scan=TrackingCode.AWB_REGISTERED,
@@ -124,7 +123,7 @@ def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
         parcel=parcel,
         latest=_scan("status", parcel, scans[0]),
         scans=[_scan("checkpoint", parcel, scan) for scan in scans],
-        skus=[item["sku"] for item in objects(parcel.details.get("items")) if "sku" in item],
+        skus=[item["sku"] for item in params.members(parcel.details.get("items")) if "sku" in item],
         ndr=render("tracking.ndr", scan=failed) if failed else None,
     )
 
