@@ -3,12 +3,13 @@
 import asyncio
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,15 @@ async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers(
     assert environ["CLICKPOST_ALLOW_HTTP"] == '"1"'
     assert created.label is not None
     assert created.label.startswith("http://clickpost:8000/labels/")
+
+
+def test_file_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "day.db"
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, reference TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(ValueError, match=r"day\.db: .* another version .*; delete it, or"):
+        Sandbox(path=path)
+
+    assert path.read_bytes() == before
