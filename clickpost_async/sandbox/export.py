@@ -6,7 +6,6 @@ Personal data and credentials are replaced by placeholders.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,9 +36,8 @@ def of(calls: Sequence[LoggedCall]) -> Mapping[str, JSON]:
     for logged in reversed(calls):
         call = _call(logged)
         if logged.http_status and logged.response and call in CATALOG:
-            sample = _sample(logged, call)
             name = f"{call.replace('.', '/')}--{logged.code}-{logged.id}.json"
-            made[name] = sample
+            made[name] = _sample(logged, call)
     return made
 
 
@@ -70,9 +68,8 @@ def _sample(logged: LoggedCall, call: str) -> JSON:
 
 def _call(logged: LoggedCall) -> str:
     """Return the client's name of the call: a fetch by reference is a find."""
-    found = re.fullmatch(r"orders\.fetch_(india|world)", logged.operation)
-    by_reference = found and "reference_number" in logged.query
-    return f"orders.find_{found[1]}" if found and by_reference else logged.operation
+    by_reference = "reference_number" in logged.query
+    return logged.operation.replace(".fetch_", ".find_") if by_reference else logged.operation
 
 
 def _arguments(logged: LoggedCall, body: object) -> JSON:

@@ -168,6 +168,14 @@ def boolean(text: str | None) -> bool | None:
     return text in _TRUE
 
 
+def flag(call: SandboxRequest, name: str, default: str | None = None) -> bool:
+    """Read a boolean in lower case."""
+    value = call.query.get(name, default)
+    if value not in ("true", "false"):
+        raise RefusalError(400, f"{name} must be true or false")
+    return value == "true"
+
+
 def epoch(call: SandboxRequest, name: str) -> int:
     """Return seconds since the epoch."""
     text = call.query.get(name, "")

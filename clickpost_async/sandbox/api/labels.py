@@ -14,8 +14,7 @@ from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 def fetch(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of a label; the status is 500 if there is none."""
     parcel = params.parcel(state, call)
-    if call.query.get("regenerate", "false") not in ("true", "false"):
-        raise RefusalError(400, "regenerate must be true or false")
+    params.flag(call, "regenerate", "false")
     if parcel is None or not _has_label(parcel):
         raise RefusalError(500, INTERNAL_ERROR)
     return {"shipping_label": label_url(call.origin, parcel.waybill)}

@@ -92,8 +92,8 @@ def drop_pincodes(_: SandboxState, __: SandboxRequest) -> JSON:
 def search(_: SandboxState, call: SandboxRequest) -> Sequence[JSON] | None:
     """List the accounts that serve a pincode, a row for each order type."""
     params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")
-    side = "pickup" if _flag(call, "is_pickup_pincode") else "drop"
-    service = "RVP" if _flag(call, "is_rvp") else "FORWARD"
+    side = "pickup" if params.flag(call, "is_pickup_pincode") else "drop"
+    service = "RVP" if params.flag(call, "is_rvp") else "FORWARD"
     pincode = call.query["pincode"]
     rows = [
         {
@@ -127,10 +127,3 @@ def _lists(serving: Sequence[SandboxAccount]) -> JSON:
         for name in {n for a in serving if a.serves(pincode) for n in a.order_types(pincode)}:
             lists.setdefault(name, []).append(pincode)
     return dict(sorted(lists.items(), reverse=True))
-
-
-def _flag(call: SandboxRequest, name: str) -> bool:
-    value = call.query[name]
-    if value not in ("true", "false"):
-        raise RefusalError(400, f"{name} must be true or false")
-    return value == "true"

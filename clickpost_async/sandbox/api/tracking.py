@@ -26,11 +26,8 @@ def register(state: SandboxState, call: SandboxRequest) -> JSON:
     parcel, is_new = _registered(state, call, "courier_partner")
     if not is_new:
         raise RefusalError(303)
-    ids = {
-        "consumer_id": _FIRST_CONSUMER_ID + parcel.id,
-        "shipment_id": _FIRST_SHIPMENT_ID + parcel.id,
-    }
-    return render("tracking.registered", parcel=parcel, **ids)
+    consumer, shipment = _FIRST_CONSUMER_ID + parcel.id, _FIRST_SHIPMENT_ID + parcel.id
+    return render("tracking.registered", parcel=parcel, consumer_id=consumer, shipment_id=shipment)
 
 
 @Operation(

@@ -70,9 +70,9 @@ _MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
 
-def _chance() -> float:
-    probability: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
-    return probability
+def _up_to(most: float) -> float:
+    number: float = field(default=0.0, validator=[validators.ge(0), validators.le(most)])
+    return number
 
 
 @define
@@ -86,20 +86,18 @@ class _ScriptedFault:
 class Faults:
     """Probabilities between 0 and 1 for each fault; `latency` is seconds before every response."""
 
-    latency: float = field(
-        default=0.0, validator=[validators.ge(0), validators.le(_LONGEST_LATENCY)]
-    )
-    too_many: float = _chance()
-    busy: float = _chance()
-    server_error: float = _chance()
-    html: float = _chance()
-    drop_before: float = _chance()
-    drop_after: float = _chance()
-    half_response: float = _chance()
-    gateway: float = _chance()
-    oops: float = _chance()
-    hang: float = _chance()
-    courier_down: float = _chance()
+    latency: float = _up_to(_LONGEST_LATENCY)
+    too_many: float = _up_to(1)
+    busy: float = _up_to(1)
+    server_error: float = _up_to(1)
+    html: float = _up_to(1)
+    drop_before: float = _up_to(1)
+    drop_after: float = _up_to(1)
+    half_response: float = _up_to(1)
+    gateway: float = _up_to(1)
+    oops: float = _up_to(1)
+    hang: float = _up_to(1)
+    courier_down: float = _up_to(1)
     reset: bool = False
     retry_after: int = 1
     seed: int = 0

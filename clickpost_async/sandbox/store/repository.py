@@ -280,6 +280,12 @@ class SandboxStore:
         condition = "WHERE kind = ? AND moment BETWEEN ? AND ? ORDER BY moment, id"
         return self._select(Note, condition, kind, start, end)
 
+    def returns(self, limit: int, search: str = "") -> Sequence[Note]:
+        """Return the returns requested last whose number or forward waybill contains a text."""
+        text = "about || ' ' || json_extract(content, '$.forward_waybill')"
+        condition = f"WHERE kind = 'return' AND instr(lower({text}), ?)"
+        return self._latest(Note, condition, search.lower(), limit)
+
     # --- calls ----------------------------------------------------------------------------------
 
     def log_call(self, **columns: object) -> None:

@@ -2,13 +2,7 @@
 
 | where | text | what happens |
 | --- | --- | --- |
-| `account_code` | `unknown-account` | 351 |
-| | `shared-account` | 352 |
-| | `inactive-account` | 353 |
-| | `not-registered` | 306, as for proofs of delivery |
-| | `not-subscribed` | 320, as for predictions |
-| | `no-credentials` | 316 |
-| | `wrong-credentials` | 324 |
+| `account_code` | a name in `ACCOUNTS` | its code; any other account exists |
 | | `needs-vendor-code` | 355, unless the order has a `vendor_code` |
 | drop pincode, postal code | `999999` | 319: the courier does not serve it (a B2B order: 420) |
 | `reference_number` contains | `COURIER-REFUSES` | 319 |
@@ -20,7 +14,7 @@
 | | `CANCEL-REFUSED` | the response to a cancellation is 400, with the courier's message |
 | | `CANCEL-LATER` | the response to a cancellation is 202, until the parcel is scanned again |
 
-Any other account exists. With `additional.async` the courier comes last: 202, 102, failure.
+With `additional.async` the courier comes last: 202, 102, failure.
 """
 
 import re
@@ -38,8 +32,8 @@ ACCOUNTS: Mapping[str, int] = {
     "unknown-account": 351,
     "shared-account": 352,
     "inactive-account": 353,
-    "not-registered": 306,
-    "not-subscribed": 320,
+    "not-registered": 306,  # as for proofs of delivery
+    "not-subscribed": 320,  # as for predictions
     "no-credentials": 316,
     "wrong-credentials": 324,
 }
