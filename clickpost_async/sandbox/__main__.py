@@ -1,7 +1,6 @@
 """Serve a sandbox from a process of its own: `python -m clickpost_async.sandbox --port 0`."""
 
 import argparse
-import types
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -22,12 +21,10 @@ def _add_options(
     for setting in attrs.fields(settings):
         if setting.init and setting.name not in without:
             names.append(setting.name)
-            kinds = get_args(setting.type) if isinstance(setting.type, types.UnionType) else ()
-            kind: Any = kinds[0] if kinds else setting.type
+            kind, *_ = get_args(setting.type) or (setting.type,)
             how: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
-            parser.add_argument(
-                f"--{setting.name.replace('_', '-')}", default=setting.default, **how
-            )
+            option = f"--{setting.name.replace('_', '-')}"
+            parser.add_argument(option, default=setting.default, **how)
     return names
 
 

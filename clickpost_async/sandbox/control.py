@@ -257,9 +257,8 @@ class SandboxControl(SandboxState):
     def set_faults(self, **chances: float) -> Mapping[str, float]:
         """Set the probabilities of faults, and `latency` in seconds; returns all of them."""
         known = self.faults.chances()
-        for name in chances:
-            if name not in known:
-                raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
+        for name in chances.keys() - known.keys():
+            raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
         # All are checked before one is set.
         for faults in (Faults(), self.faults):
             for name, chance in chances.items():

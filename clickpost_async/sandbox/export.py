@@ -77,17 +77,16 @@ def _arguments(logged: LoggedCall, body: object) -> JSON:
     if logged.operation in _TAKE_NO_PAYLOAD:
         return {}
     if isinstance(body, Mapping):
-        return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
-    if isinstance(body, list):
+        body = {name: body[name] for name in body if name != "key"}
+    if isinstance(body, dict | list):
         return {"args": [body], "kwargs": {}}
     if not logged.operation.startswith(("orders.fetch_", "orders.find_")):
         return {}
     if "reference_number" in query:
         return {"args": [query["reference_number"]], "kwargs": {}}
-    courier_partner = query.get("cp_id", "")
-    known = courier_partner.isdecimal() and "awb" in query
-    kwargs = {"courier_partner": int(courier_partner)} if known else {}
-    return {"args": [query["awb"]], "kwargs": kwargs} if known else {}
+    if "awb" not in query or not query.get("cp_id", "").isdecimal():
+        return {}
+    return {"args": [query["awb"]], "kwargs": {"courier_partner": int(query["cp_id"])}}
 
 
 def _meaning(call: str, http_status: int, received: object) -> JSON:

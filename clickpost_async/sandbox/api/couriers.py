@@ -4,7 +4,7 @@ from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes, scenarios
+from clickpost_async.sandbox.world import accounts, scenarios
 
 NOT_SERVICEABLE = "Pin code not serviceable"
 
@@ -73,7 +73,7 @@ def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
 def pincode(_: SandboxState, call: SandboxRequest) -> JSON:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")
-    city, state = pincodes.PLACES.get(pincode, ("", ""))
+    city, state = accounts.PLACES.get(pincode, ("", ""))
     if not city:
         raise RefusalError(404, f"Not found: {pincode}", result={})
     return {"pincode": pincode, "city": city, "state": state}

@@ -4,7 +4,7 @@ from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes, scenarios
+from clickpost_async.sandbox.world import accounts, scenarios
 from clickpost_async.sandbox.world.clock import ist_day
 
 _NOT_SERVICEABLE = "Pincode not serviceable"
@@ -25,7 +25,7 @@ def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     pickup, drop = (str(pair[name]) for name in ("pickup_pincode", "drop_pincode"))
     scenarios.check_account(params.get(pair, "optional.account_code"))
-    if is_checked and drop not in pincodes.PLACES:
+    if is_checked and drop not in accounts.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")
     wanted = params.get(pair, "optional.cp_id")
     if wanted is not None:

@@ -27,6 +27,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
     """Return the label of a parcel as PDF: the same bytes every time."""
     payload = order.payload
     shipment, people = params.section(payload, "shipment_details"), people_in(payload)
+    sender = people.get("back to") or people["from"]
     sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
     items = [
         f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
@@ -45,9 +46,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
         _text(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1"),
         *(_text(line, most=1) for line in (*items[:_MOST_ITEMS], *more)),
         _rule(),
-        *_party(
-            "FROM, AND BACK TO IF NOT DELIVERED", people.get("back to") or people["from"], size=9
-        ),
+        *_party("FROM, AND BACK TO IF NOT DELIVERED", sender, size=9),
     )
 
 

@@ -7,7 +7,7 @@ from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes
+from clickpost_async.sandbox.world import accounts
 from clickpost_async.sandbox.world.accounts import SandboxAccount
 
 _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
@@ -123,7 +123,7 @@ def _order_types(serving: Iterable[SandboxAccount], drop: str) -> dict[str, bool
 
 def _lists(serving: Sequence[SandboxAccount]) -> JSON:
     lists: dict[str, list[str]] = {}
-    for pincode in pincodes.PLACES:
+    for pincode in accounts.PLACES:
         for name in {n for a in serving if a.serves(pincode) for n in a.order_types(pincode)}:
             lists.setdefault(name, []).append(pincode)
     return dict(sorted(lists.items(), reverse=True))

@@ -84,11 +84,10 @@ def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
 def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
-    parcel = (
-        state.store.one(Parcel, reference_number=reference)
-        if reference
-        else params.parcel(state, call)
-    )
+    if reference:
+        parcel = state.store.one(Parcel, reference_number=reference)
+    else:
+        parcel = params.parcel(state, call)
     if parcel is None:
         raise RefusalError(321)
     return render("tracking.security_key", parcel=parcel)

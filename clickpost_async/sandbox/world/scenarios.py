@@ -5,12 +5,9 @@
 | `account_code` | a name in `ACCOUNTS` | its code; any other account exists |
 | | `needs-vendor-code` | 355, unless the order has a `vendor_code` |
 | drop pincode, postal code | `999999` | 319: the courier does not serve it (a B2B order: 420) |
-| `reference_number` contains | `COURIER-REFUSES` | 319 |
+| `reference_number` contains | `COURIER-REFUSES` | 319; the other keywords are in `_COURIERS` |
 | | `COURIER-BUSY-2` | 322 twice, then as usual; any number; without one: always |
-| | `COURIER-SLOW-2` | 329, likewise |
-| | `COURIER-ODD` | 354: an error of the courier that ClickPost does not know |
-| | `WAYBILLS-USED-UP` | 330 |
-| | `CLICKPOST-DOWN-2` | 500, likewise |
+| | `COURIER-SLOW-2`, `CLICKPOST-DOWN-2` | 329 and 500, likewise |
 | | `CANCEL-REFUSED` | the response to a cancellation is 400, with the courier's message |
 | | `CANCEL-LATER` | the response to a cancellation is 202, until the parcel is scanned again |
 
