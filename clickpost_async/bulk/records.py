@@ -1,4 +1,4 @@
-"""How an order stands in a journal."""
+"""The records of a journal, and the states of an order."""
 
 import enum
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Create many orders: outcomes as they come, memory bounded, one bad order never stops another."""
+"""Create many orders: outcomes in the order of completion, bounded memory, independent orders."""
 
 import os
 import time
@@ -223,7 +223,7 @@ class Run:
             if admitted is not Action.SEND:
                 return admitted
         outcome = scheduled.add(await self._create(scheduled, order))
-        # Handed over before anything else can happen, a cancellation included.
+        # Queued for writing before anything else can happen, a cancellation included.
         saved = self._recorder.record(order.key, outcome)
         await saved
         return None if self._reschedule(scheduled, outcome) else outcome

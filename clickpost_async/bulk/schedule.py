@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from attrs import define, evolve, field
 
+from clickpost_async._core.retry import poll_pause
 from clickpost_async._core.telemetry import LONG_WAIT
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Unknown
 from clickpost_async.bulk.records import Key
@@ -23,7 +24,6 @@ BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | OrderRow
 
 # How often an order is scheduled again because the retry budget was spent.
 _ROUNDS = 3
-_LONGEST_POLL = 300.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
 # Orders at hand are read so many at a time: more would block the event loop for longer than a few
@@ -82,12 +82,12 @@ class ScheduledOrder:
         again = unaffordable and self.rounds < _ROUNDS and outcome.attempts < attempts
         return outcome.error.safe_to_retry_in if again else None
 
-    def poll_wait(self, outcome: OrderOutcome, every: float, longest: float) -> float | None:
+    def poll_wait(self, outcome: OrderOutcome, interval: float, timeout: float) -> float | None:
         """Return the seconds until a queued order is polled again; they grow."""
         if not isinstance(outcome, Pending) or outcome.order is None:
             return None
-        pause = min(every + self.polled / 2, _LONGEST_POLL)
-        if self.polled + pause > longest:
+        pause = poll_pause(interval, self.polled)
+        if self.polled + pause > timeout:
             return None
         self.polled += pause
         return pause

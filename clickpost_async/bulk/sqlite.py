@@ -43,6 +43,8 @@ CREATE TABLE orders (
 """
 _COLUMNS = "state, digest, outcome, attempts, since, clock, boot, run, position, row, seen_as"
 _ONE = "market = ? AND reference_number = ?"
+# As in the index of a journal, which SQLite uses for these words only.
+IN_DOUBT = "state IN ('sending', 'unknown', 'queued')"
 # The digest of contents that are invalid: no other ones are the same.
 _INVALID = b""
 # In kibibytes; SQLite writes what is beyond it into a temporary file.
@@ -185,8 +187,8 @@ class JournalStore:
     def doubts(self, after: tuple[int, str, str], most: int) -> list[StoredOrder]:
         """Return orders in doubt, by their position in the input."""
         found = self._database.execute(
-            "SELECT market, reference_number, position, row, digest, payload FROM orders"
-            " WHERE state IN ('sending', 'unknown', 'queued')"
+            "SELECT market, reference_number, position, row, digest, payload FROM orders"  # noqa: S608 - a constant
+            f" WHERE {IN_DOUBT}"
             " AND (position, market, reference_number) > (?, ?, ?)"
             " ORDER BY position, market, reference_number LIMIT ?",
             (*after, most),
