@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import evolve
 
-from clickpost_async._concurrency.hand_over import EndedError, HandOver
+from clickpost_async._concurrency.channel import Channel, ChannelClosedError
 from clickpost_async._util.arguments import check_number, got
 from clickpost_async.bulk.decisions import Action, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
@@ -89,7 +89,7 @@ class Run:
         )
         self._stack = AsyncExitStack()
         self._group: TaskGroup
-        self._outcomes: HandOver[OrderOutcome] = HandOver()
+        self._outcomes: Channel[OrderOutcome] = Channel()
         self._is_entered = False
 
     @property
@@ -133,7 +133,7 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         self._group.cancel_scope.cancel()
-        self._outcomes.end()
+        self._outcomes.close()
         try:
             # Not given the body's error, which would come out wrapped in a group.
             await self._group.__aexit__(None, None, None)
@@ -170,8 +170,8 @@ class Run:
 
     async def __anext__(self) -> OrderOutcome:
         try:
-            outcome = await self._outcomes.take()
-        except EndedError:
+            outcome = await self._outcomes.receive()
+        except ChannelClosedError:
             error = self._failure or self._schedule.input_error
             if error is not None:
                 raise error from None
@@ -195,7 +195,7 @@ class Run:
             if has_read_all and self._failure is None:
                 self.report.missing = await self._recorder.count_unseen()
         finally:
-            self._outcomes.end()
+            self._outcomes.close()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
@@ -203,7 +203,7 @@ class Run:
                 outcome = await self._process(scheduled)
                 if outcome is not None:
                     self._schedule.finish(scheduled)
-                    await self._outcomes.put(outcome)
+                    await self._outcomes.send(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
