@@ -191,7 +191,7 @@ class CallState(Generic[R]):
         semaphore = self.runtime.loop_states.get_or_create().semaphore
         # In a gather of thousands, a retry or a look-up would otherwise queue behind all others.
         returns = self.telemetry.attempts > 0 or self.look_up_for is not None
-        return semaphore.slot(self.options.priority, again=returns)
+        return semaphore.slot(self.options.priority, is_returning=returns)
 
     def may_send(self, permit: Permit) -> bool:
         """Return whether the circuit breaker is still closed to the call; raise if it is over."""
