@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,6 +13,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from clickpost_async._util.arguments import check_number
+from clickpost_async._util.redis_keys import key_prefix
 from clickpost_async.bulk.records import Key
 from clickpost_async.fleet.generation import GenerationScript
 from clickpost_async.fleet.redis_calls import (
@@ -30,7 +31,7 @@ _SCRIPT = resources.files("clickpost_async.fleet").joinpath("ledger.lua").read_t
 # One for each kind of call, one for heartbeats, and one that waits for replies.
 _CONNECTIONS = 6
 # A worker without a heartbeat for so many seconds is dead, and its orders are free.
-_ALIVE = 15
+ALIVE = 15
 _HEARTBEATS = 5
 # How many seconds a worker that ends waits for a Redis that does not respond.
 _FAREWELL = 1.0
@@ -102,6 +103,7 @@ class Ledger:
         check_eviction: Whether Redis is asked for its `maxmemory-policy`.
 
     Raises:
+        TypeError: `keep` is not a number.
         ValueError: `account` or `keep` is invalid.
 
     """
@@ -113,14 +115,8 @@ class Ledger:
 
     def __attrs_post_init__(self) -> None:
         """Validate the arguments."""
-        if not re.fullmatch(r"[^{}\s]+", self.account):
-            message = (
-                "account: a name without braces or blanks is needed, the same in all processes"
-            )
-            raise ValueError(message)
-        if not self.keep >= 1:
-            message = "keep: a number of seconds, 1 or more, is needed"
-            raise ValueError(message)
+        key_prefix(self.account)
+        check_number("keep", self.keep, unit="seconds", minimum=1)
 
     @asynccontextmanager
     async def open(self) -> "AsyncGenerator[OpenLedger]":
@@ -145,8 +141,8 @@ class Ledger:
 class OpenLedger:
     """A ledger as one worker sees it.
 
-    Its calls wait while Redis does not respond, which is logged once; concurrent ones travel
-    together.
+    Its calls wait while Redis does not respond, which is logged once; concurrent ones
+    are batched.
     """
 
     def __init__(self, redis: "Redis", ledger: Ledger) -> None:
@@ -154,8 +150,7 @@ class OpenLedger:
         self.account: str = ledger.account
         self._redis = redis
         self._keep = round(ledger.keep)
-        # The braces: all of an account is on one node.
-        self._prefix = f"clickpost:{{{ledger.account}}}:"
+        self._prefix = key_prefix(ledger.account)
         self._workers = f"{self._prefix}worker:"
         self._roster = f"{self._prefix}workers"
         self._doubts = f"{self._prefix}doubts"
@@ -184,7 +179,7 @@ class OpenLedger:
 
     @contextmanager
     def holding(self, key: Key) -> Generator[None]:
-        """Name the order in every heartbeat until this is left."""
+        """Name the order in every heartbeat while the block runs."""
         self._held.add(self._order(key))
         try:
             yield
@@ -224,7 +219,7 @@ class OpenLedger:
                 raise ValueError(unexpected)
 
     async def sending(self, key: Key) -> None:
-        """Record that the order's bytes are about to leave.
+        """Record that the order is about to be sent.
 
         Raises `LostError` when the order is not this worker's any more.
         """
@@ -242,8 +237,8 @@ class OpenLedger:
 
         """
         stream, ticket, text = result.reply or ("", 0, "")
-        words = (result.state, digest, result.summary, stream, str(ticket), text)
-        await self._end([self._order(key), *words])
+        fields = (result.state, digest, result.summary, stream, str(ticket), text)
+        await self._end([self._order(key), *fields])
 
     async def reply(self, stream: str, ticket: int, text: str) -> None:
         """Send a reply to a feeder.
@@ -291,7 +286,7 @@ class OpenLedger:
 
     async def workers(self) -> int:
         """Count the workers with a recent heartbeat."""
-        return int(await self._redis.zcount(self._roster, await self._now() - _ALIVE, "+inf"))
+        return int(await self._redis.zcount(self._roster, await self._now() - ALIVE, "+inf"))
 
     async def beat(self) -> None:
         """Send a heartbeat, which names the orders that this worker has."""
@@ -302,18 +297,18 @@ class OpenLedger:
             pipe.delete(me)
             if self._held:
                 pipe.sadd(me, *self._held)
-                pipe.expire(me, _ALIVE)
+                pipe.expire(me, ALIVE)
             if self._is_worker:
                 pipe.zadd(self._roster, {self.me: now})
-                pipe.zremrangebyscore(self._roster, "-inf", now - _ALIVE)
-                pipe.expire(self._roster, _ALIVE)
+                pipe.zremrangebyscore(self._roster, "-inf", now - ALIVE)
+                pipe.expire(self._roster, ALIVE)
             pipe.expire(self._generation_key, self._keep)
             await pipe.execute()
 
     async def beat_on(self) -> None:
         """Send heartbeats until cancelled."""
         while True:
-            await asyncio.sleep(_ALIVE / _HEARTBEATS)
+            await asyncio.sleep(ALIVE / _HEARTBEATS)
             try:
                 await self.beat()
             except RedisError as error:
@@ -344,8 +339,8 @@ class OpenLedger:
 
     async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[Any]:
         keys = [self._workers, self._doubts, *(order for order, *_ in items)]
-        words = [word for _, *words in items for word in words]
-        return await self._script.run(keys, [act, self.me, str(_ALIVE), str(self._keep), *words])
+        arguments = [argument for _, *arguments in items for argument in arguments]
+        return await self._script.run(keys, [act, self.me, str(ALIVE), str(self._keep), *arguments])
 
     async def _send_replies(self, items: Sequence[tuple[str, int, str]]) -> list[None]:
         replies: dict[str, dict[Any, Any]] = {}

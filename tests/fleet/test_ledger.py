@@ -162,7 +162,7 @@ async def test_live_worker_keeps_only_orders_whose_lease_it_renews(
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let silent workers count as dead after two seconds."""
-    monkeypatch.setattr("clickpost_async.fleet.ledger._ALIVE", 2)
+    monkeypatch.setattr("clickpost_async.fleet.ledger.ALIVE", 2)
 
 
 @pytest.mark.fault("R04")

@@ -178,7 +178,7 @@ async def test_feeder_counts_the_workers_at_its_redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_WORKERS", 0.0)
-    monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_ANSWER", 0.0)
+    monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_REPLY", 0.0)
     async with idle_fleet(redis_server, workers) as fleet:
         waiting = asyncio.create_task(fleet.create(india_order("PEN-1")))
         await until(lambda: logged(caplog))
