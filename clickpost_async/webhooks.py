@@ -35,7 +35,7 @@ from clickpost_async.structures import (
 from clickpost_async.structures._marks import Personal, WireName
 from clickpost_async.structures._timestamps import IST, parse_timestamp
 
-LARGEST = 256 * 1024
+MAX_SIZE = 256 * 1024
 
 # The header of the token in ClickPost's documentation, and those that receivers have been seen to
 # read it from. Web servers may turn the underscore into a hyphen.
@@ -261,8 +261,8 @@ def parse(
         raise TypeError(f"body must be the raw bytes of the request's body; {got(body)}")
     if not hasattr(headers, "items"):
         raise TypeError(f"headers must be a mapping of names to values; {got(headers)}")
-    if len(body) > LARGEST:
-        raise WebhookTooLargeError(f"webhook body larger than {LARGEST} bytes")
+    if len(body) > MAX_SIZE:
+        raise WebhookTooLargeError(f"webhook body larger than {MAX_SIZE} bytes")
     if token is not None:
         tokens = [token] if isinstance(token, str) else token
         if not _has_token((*_header_values(headers), *_query_values(query)), tokens):

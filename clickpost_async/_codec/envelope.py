@@ -56,9 +56,9 @@ def _message_of(meta: Mapping[str, Any]) -> str:
     return _single_line(meta.get("message") or meta.get("messsage"))
 
 
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE_LENGTH = 2000
 # A message of a megabyte is not put together to be cut off.
-_MOST_PARTS = 200
+_MAX_PARTS = 200
 # Parts of words in the scripts of India.
 _JOINERS = "\u200c\u200d"
 
@@ -66,7 +66,7 @@ _JOINERS = "\u200c\u200d"
 def _single_line(message: Any) -> str:
     """Return a message as one line, whatever JSON type it has, without control characters."""
     text = _as_sentences(message) if type(message) is str else _flatten_message(message)
-    line = " ".join(text[:_LONGEST_MESSAGE].split())
+    line = " ".join(text[:_MAX_MESSAGE_LENGTH].split())
     if line.isprintable():
         return line
     # Terminals obey escape codes, and lone surrogates cannot be logged.
@@ -79,11 +79,11 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
         return _as_sentences(message)
     if isinstance(message, dict) and depth < 4:
-        parts = islice(message.items(), _MOST_PARTS)
+        parts = islice(message.items(), _MAX_PARTS)
         return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
         return "; ".join(
-            _flatten_message(value, depth + 1) for value in islice(message, _MOST_PARTS)
+            _flatten_message(value, depth + 1) for value in islice(message, _MAX_PARTS)
         )
     return "" if message is None else str(message)
 

@@ -168,7 +168,7 @@ def _raise_by_http_status(
 # --- how long to wait ---------------------------------------------------------------------------
 
 # Seconds; a longer one may be in milliseconds, or a mistake.
-_LONGEST_WAIT = 3600.0
+_MAX_WAIT = 3600.0
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
@@ -193,4 +193,4 @@ def retry_after(header: str | None, date: str | None) -> float | None:
             return None
     if math.isnan(seconds):
         return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), _MAX_WAIT)

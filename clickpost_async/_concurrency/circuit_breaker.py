@@ -16,7 +16,7 @@ _SHARE = 0.5
 _ENOUGH = 20
 _SPAN = 10
 _FIRST_PAUSE = 5.0
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 # How often the first in line checks on a probe, which may run in another event loop; in seconds.
 _LOOK = 0.25
 
@@ -110,7 +110,7 @@ class CircuitBreaker:
         self._generation += 1
         self._recent = _Recent()
         if failed:
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._open else _FIRST_PAUSE
+            self._pause = min(self._pause * 2, _MAX_PAUSE) if self._open else _FIRST_PAUSE
             self._due = self._clock() + self._pause
         self._open = failed
 

@@ -21,10 +21,10 @@ KeySource = Callable[[], str | Awaitable[str]]
 _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 
 # ClickPost's keys have 36 characters.
-_SHORTEST_KEY = 8
+_MIN_KEY_LENGTH = 8
 
-_LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
-_PRINTABLE = f"1 to {_LONGEST} printable characters"
+_MAX_LENGTH = 100  # "username", "key": max 100, ClickPost's OpenAPI export
+_PRINTABLE = f"1 to {_MAX_LENGTH} printable characters"
 
 _USERNAME = "CLICKPOST_USERNAME"
 _API_KEYS = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
@@ -133,7 +133,7 @@ def _check_text(name: str, value: object, meaning: str) -> None:
 
 
 def _is_printable(value: str) -> bool:
-    return value.isprintable() and 1 <= len(value) <= _LONGEST
+    return value.isprintable() and 1 <= len(value) <= _MAX_LENGTH
 
 
 class Authenticator:
@@ -198,7 +198,7 @@ class Authenticator:
         may be ordinary text.
         """
         for spelling in _spellings(key.reveal()):
-            if len(spelling) < _SHORTEST_KEY:
+            if len(spelling) < _MIN_KEY_LENGTH:
                 body = body.replace(b"key=" + spelling, b"key=***")
             elif spelling in body:
                 body = body.replace(spelling, b"***")

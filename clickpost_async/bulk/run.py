@@ -39,7 +39,7 @@ from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
 # So many consecutive responses from something other than ClickPost, such as HTTP 404, halt a run.
-_MOST_FOREIGN = 3
+_MAX_FOREIGN = 3
 # How long what is on the wire has to come back, in seconds, when a run is stopped, and when it
 # ends by itself although there are responses.
 _GRACE = 10.0
@@ -277,7 +277,7 @@ class Run:
     ) -> OrderOutcome:
         context["attempts"] = error.attempts
         self._foreign = self._foreign + 1 if is_foreign(error) else 0
-        if fails_all(error) or self._foreign >= _MOST_FOREIGN:
+        if fails_all(error) or self._foreign >= _MAX_FOREIGN:
             self._halt(error)
         if isinstance(error, InvalidRequestError) and error.problems:
             return reject(error, scheduled.source, context)

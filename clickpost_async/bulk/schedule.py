@@ -30,7 +30,7 @@ _TICK = 0.001
 # milliseconds, and gain little.
 _AHEAD = 16
 # No more orders are read while so many are scheduled again: each is in memory as a whole.
-_MOST_WAITING = 10_000
+_MAX_WAITING = 10_000
 
 
 @define(eq=False)
@@ -206,7 +206,7 @@ class Schedule:
 
     @property
     def _may_read(self) -> bool:
-        return self._is_open and len(self._later) + self._followers < _MOST_WAITING
+        return self._is_open and len(self._later) + self._followers < _MAX_WAITING
 
     async def _wait(self) -> None:
         if self._may_read and not self._is_requested:

@@ -184,14 +184,14 @@ class JournalStore:
         found = self._database.execute("SELECT COUNT(*) FROM orders WHERE run <> ?", (self._run,))
         return int(found.fetchone()[0])
 
-    def doubts(self, after: tuple[int, str, str], most: int) -> list[StoredOrder]:
+    def doubts(self, after: tuple[int, str, str], limit: int) -> list[StoredOrder]:
         """Return orders in doubt, by their position in the input."""
         found = self._database.execute(
             "SELECT market, reference_number, position, row, digest, payload FROM orders"  # noqa: S608 - a constant
             f" WHERE {IN_DOUBT}"
             " AND (position, market, reference_number) > (?, ?, ?)"
             " ORDER BY position, market, reference_number LIMIT ?",
-            (*after, most),
+            (*after, limit),
         )
         return [
             StoredOrder(

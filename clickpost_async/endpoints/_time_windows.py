@@ -56,7 +56,7 @@ def unix_seconds(time: datetime) -> int:
     return int(time.timestamp())
 
 
-def window_or_fault(message: str, **facts: Any) -> ClickPostError:
+def window_error(message: str, **facts: Any) -> ClickPostError:
     """Return the error for a 500, which has two meanings that only its message distinguishes.
 
     "(end_date-start_date) diff can not be more than 3600 seconds" is a mistake in the request, and
@@ -157,13 +157,13 @@ class FetchPage(Protocol[T_co]):
 
 @frozen(kw_only=True)
 class Feed(Generic[T]):
-    """A list served by time window: its name, the longest window, and a row's identity.
+    """A list served by time window: its name, the maximum window, and a row's identity.
 
     `start` and `end` are the query's parameters for the window, `write` how a time is written.
     """
 
     name: str
-    longest: timedelta
+    max_window: timedelta
     identity: Callable[[T], Sequence[object]]
     start: str = "start_date"
     end: str = "end_date"
@@ -175,9 +175,9 @@ class Feed(Generic[T]):
         Raises `InvalidRequestError` for a window that ClickPost would reject.
         """
         problems = _wrong_times(start, end)
-        if not problems and end - start > self.longest:
+        if not problems and end - start > self.max_window:
             advice = (
-                f"at most {self.longest.total_seconds():.0f} seconds after start;"
+                f"at most {self.max_window.total_seconds():.0f} seconds after start;"
                 " a longer span is read by the method that begins with iter_"
             )
             problems.append(Problem("end", advice))
@@ -194,8 +194,8 @@ class Feed(Generic[T]):
     ) -> None:
         """Raise `InvalidRequestError` for a span that cannot be read."""
         problems = _wrong_times(start, end)
-        if not timedelta(0) <= overlap < self.longest:
-            advice = f"at least 0 and less than {self.longest.total_seconds():.0f} s is needed"
+        if not timedelta(0) <= overlap < self.max_window:
+            advice = f"at least 0 and less than {self.max_window.total_seconds():.0f} s is needed"
             problems.append(Problem("overlap", advice))
         if checkpoint is not None and checkpoint.of != self.name:
             advice = f"belongs to {checkpoint.of}; {self.name} has one of its own"
@@ -322,7 +322,7 @@ class Windows(Generic[T]):
     # --- windows of the span ---
 
     def _window_end(self) -> datetime:
-        return min(self._start + self._feed.longest, self._end)
+        return min(self._start + self._feed.max_window, self._end)
 
     def _advance(self) -> None:
         self._done = self._stop >= self._end

@@ -14,7 +14,7 @@ from clickpost_async.endpoints._time_windows import (
     Page,
     Timed,
     Windows,
-    window_or_fault,
+    window_error,
 )
 from clickpost_async.structures.ndr import (
     AcceptedNdrAction,
@@ -28,7 +28,7 @@ FEEDBACK = Get(
     name="ndr.feedback",
     returns=NdrFeedbacks,
     extract=page_of,
-    means={500: window_or_fault},
+    means={500: window_error},
     idempotency=Idempotency.SAFE,
 )
 ACT = Post(
@@ -48,7 +48,7 @@ def _identity(feedback: NdrFeedback) -> Sequence[object]:
     return (feedback.waybill, feedback.kind, feedback.created_at)
 
 
-_FEEDBACK = Feed(name=FEEDBACK.name, longest=timedelta(seconds=3600), identity=_identity)
+_FEEDBACK = Feed(name=FEEDBACK.name, max_window=timedelta(seconds=3600), identity=_identity)
 
 
 class Ndr(Timed):

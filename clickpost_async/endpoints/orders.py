@@ -21,7 +21,7 @@ from clickpost_async.endpoints._time_windows import (
     Page,
     Timed,
     Windows,
-    window_or_fault,
+    window_error,
 )
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
@@ -140,7 +140,7 @@ UPDATED = Get(
     extract=page_of,
     host=Host.TRACKING,
     # The response to a too long window is not documented; that of NDR feedback is a 500.
-    means={500: window_or_fault},
+    means={500: window_error},
     idempotency=Idempotency.SAFE,
 )
 DAILY_COUNTS = Get(
@@ -179,7 +179,7 @@ def _identity(order: UpdatedOrder) -> Sequence[object]:
     )
 
 
-_UPDATES = Feed(name=UPDATED.name, longest=timedelta(seconds=1800), identity=_identity)
+_UPDATES = Feed(name=UPDATED.name, max_window=timedelta(seconds=1800), identity=_identity)
 
 
 class Orders(Timed):

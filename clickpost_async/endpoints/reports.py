@@ -51,7 +51,7 @@ REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
 
 _FIRST_PAUSE = 2.0
 _GROWTH = 1.5
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 
 _is_number = re.compile(r"\d{1,19}", re.ASCII).fullmatch
 
@@ -135,7 +135,7 @@ class Reports(Namespace):
             pause = min(pause, left)
             await self._caller.pause(pause)
             left -= pause
-            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+            pause = min(pause * _GROWTH, _MAX_PAUSE)
 
     async def download(
         self,

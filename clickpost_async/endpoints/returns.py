@@ -37,7 +37,7 @@ def _utc(time: datetime) -> str:
 
 _RETURNS = Feed(
     name=POLL.name,
-    longest=timedelta(minutes=60),
+    max_window=timedelta(minutes=60),
     identity=_identity,
     start="start_time",
     end="end_time",

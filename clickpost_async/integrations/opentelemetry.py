@@ -74,7 +74,7 @@ _CANCELLED = "cancelled"
 _OTHER = "_OTHER"
 
 # A task has one call in flight, or two during a look-up; tasks may share a context.
-_MOST = 100
+_MAX_CALLS = 100
 
 
 class OpenTelemetry:
@@ -184,9 +184,9 @@ class OpenTelemetry:
     def _begin_call(self, event: AttemptStarted) -> "_Call":
         call = _Call(self, event.call, self._call_span(event), time.perf_counter())
         calls = (*_IN_FLIGHT.get(), call)
-        for lost in calls[:-_MOST]:
+        for lost in calls[:-_MAX_CALLS]:
             lost.give_up()
-        _IN_FLIGHT.set(calls[-_MOST:])
+        _IN_FLIGHT.set(calls[-_MAX_CALLS:])
         return call
 
     def _call_span(

@@ -26,7 +26,7 @@ _TIMEOUT = 0.05
 _GRACES = 3
 # At most so many seconds' worth of slots are requested at once: unused ones are lost.
 _LEASE = 0.02
-_LARGEST_LEASE = 100
+_MAX_LEASE = 100
 # How old a response may be, in seconds: it tells of the pauses that other processes have set.
 _FRESH = 0.1
 # How late a slot can be used, since timers are late: an interval, within these bounds in seconds.
@@ -147,7 +147,7 @@ class DistributedLimiter(ABC):
         burst = max(1.0, rate.per_second) if rate.burst is None else rate.burst
         lapse = min(max(interval, _LAPSE[0]), _LAPSE[1])
         self._spec = RateSpec(interval=interval, slack=(burst - 1) * interval, lapse=lapse)
-        self._most = min(max(1, math.floor(_LEASE / interval)), _LARGEST_LEASE)
+        self._most = min(max(1, math.floor(_LEASE / interval)), _MAX_LEASE)
         self._name = name
         self._processes = ProcessCount(process_count or 0)
         # A child of a fork is a process of its own.

@@ -797,7 +797,7 @@ async def test_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
 async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(single_flight, "_MOST_DOUBTS", 10)
+    monkeypatch.setattr(single_flight, "_MAX_DOUBTS", 10)
     in_flight = SingleFlight()
     for number in range(50):
         lose(in_flight, f"R-{number}", Lost(resend_window=1e9))

@@ -556,9 +556,9 @@ async def test_file_may_be_as_large_as_the_bound_and_no_larger(tmp_path: Path, l
     async with served(http(PDF, content_length=length)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
         with pytest.raises(UnreadableReplyError, match=f"larger than {len(PDF) - 1} bytes"):
-            await local(largest=len(PDF) - 1).download(LABEL, url, tmp_path / "label.pdf")
+            await local(max_size=len(PDF) - 1).download(LABEL, url, tmp_path / "label.pdf")
         assert names_in(tmp_path) == []
-        path = await local(largest=len(PDF)).download(LABEL, url, tmp_path / "label.pdf")
+        path = await local(max_size=len(PDF)).download(LABEL, url, tmp_path / "label.pdf")
     assert path.read_bytes() == PDF
 
 
@@ -574,7 +574,7 @@ def test_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: str
         async with served(endless) as server:
             url = f"http://127.0.0.1:{server.port}/DL1.pdf"
             with pytest.raises(UnreadableReplyError, match="larger than"):
-                await local(largest=300_000).download(LABEL, url, tmp_path / "label.pdf")
+                await local(max_size=300_000).download(LABEL, url, tmp_path / "label.pdf")
         assert names_in(tmp_path) == []
 
     in_turn(run, backend)
