@@ -290,9 +290,9 @@ class InvalidRequestError(RefusedError, ValueError):
         outcome: Outcome | str | None = None,
         *,
         problems: Iterable[Problem] = (),
-        **facts: Any,
+        **context: Any,
     ) -> None:
-        super().__init__(message, outcome, **facts)
+        super().__init__(message, outcome, **context)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod

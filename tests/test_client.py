@@ -1006,8 +1006,8 @@ async def test_order_inside_of_another_object_is_refused_naming_the_object(name:
 @pytest.mark.parametrize(
     ("waybills", "message"),
     [
-        (41144869713534, "waybills: strings are needed, .* got 41144869713534"),
-        (None, "waybills: strings are needed, .* got None"),
+        (41144869713534, "waybills: expected strings, .* got 41144869713534"),
+        (None, "waybills: expected strings, .* got None"),
         ([41144869713534], r"waybills\[0\]: a waybill is a string .* got 41144869713534"),
     ],
 )

@@ -6,6 +6,7 @@ responses that other projects have published.
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from itertools import islice
 from typing import Any
 
@@ -142,6 +143,34 @@ def only_row(body: Mapping[str, Any]) -> Any:
 def whole_body(body: Mapping[str, Any]) -> Any:
     """Read the fields from the body itself."""
     return body
+
+
+def without_meta(body: Mapping[str, Any]) -> Any:
+    """Read everything beside `meta`: nothing there is documented, or required."""
+    return {name: value for name, value in body.items() if name != "meta"}
+
+
+def days_of(body: Mapping[str, Any]) -> Any:
+    """Read counts by day as `days`; what is no day, or no count, is kept unchanged."""
+    result = body.get("result") or {}
+    if not isinstance(result, Mapping):
+        return None
+    days: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in result.items():
+        day = _day(key)
+        if day is None or not isinstance(value, Mapping | None):
+            rest[key] = value
+        else:
+            days[day] = value or {}
+    return {**rest, "days": days}
+
+
+def _day(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
 
 
 def order_of(body: Mapping[str, Any]) -> Any:

@@ -61,10 +61,10 @@ def decode(
             retry_after=response.retry_after,
             **_context(endpoint, response),
         )
-    verdict = meta_status_of(body)
-    if verdict is None and endpoint.extract is whole_body and response.http_status == 200 and body:
-        verdict = MetaStatus(200, "")
-    if verdict is None or verdict.status is None:
+    meta = meta_status_of(body)
+    if meta is None and endpoint.extract is whole_body and response.http_status == 200 and body:
+        meta = MetaStatus(200, "")
+    if meta is None or meta.status is None:
         if (
             endpoint.extract is whole_body
             and isinstance(body, dict)
@@ -72,28 +72,26 @@ def decode(
         ):
             # Endpoints that are documented without an envelope reject without one too.
             raise RefusedError("rejected without a message", **_context(endpoint, response))
-        _raise_by_http_status(endpoint, response, verdict)
-    if verdict.status not in endpoint.accepts:
+        _raise_by_http_status(endpoint, response, meta)
+    if meta.status not in endpoint.accepts:
         if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
             body.get("meta"), dict
         ):
             # A gateway may send `status_code` too; only ClickPost's own status decides whether an
             # order was placed.
-            _raise_by_http_status(endpoint, response, verdict)
-        _raise_refusal(endpoint, response, verdict, verdict.status)
+            _raise_by_http_status(endpoint, response, meta)
+        _raise_rejection(endpoint, response, meta, meta.status)
     if not isinstance(body, dict):
         raise UnreadableReplyError(
             "response body is not a JSON object", **_context(endpoint, response)
         )
-    reply = _response_info(
-        verdict.status, verdict.message, body, response.http_status, attempts, seconds
-    )
+    info = _response_info(meta.status, meta.message, body, response.http_status, attempts, seconds)
     found = _fields_of(endpoint.extract(body), endpoint.returns)
-    decoded = structure_response(found, endpoint.returns, reply)
+    decoded = structure_response(found, endpoint.returns, info)
     if decoded is None:
         raise UnreadableReplyError(
             "response does not have the documented structure",
-            status=verdict.status,
+            status=meta.status,
             **_context(endpoint, response),
         )
     return decoded
@@ -116,33 +114,33 @@ def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
     return {"endpoint": endpoint.label, "http_status": response.http_status}
 
 
-def _raise_refusal(
-    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus, status: int
+def _raise_rejection(
+    endpoint: Endpoint[Any], response: APIResponse, meta: MetaStatus, status: int
 ) -> Never:
-    facts: dict[str, Any] = {
+    context: dict[str, Any] = {
         **_context(endpoint, response),
         "status": status,
         "retry_after": response.retry_after,
     }
     if status == _TOO_MANY:
-        raise ThrottledError(verdict.message, **facts)
+        raise ThrottledError(meta.message, **context)
     kind: Callable[..., ClickPostError] | None
     kind = endpoint.means.get(status) or BY_STATUS.get(status)
     if kind is None or status in _UNRECOGNISED:
-        facts["outcome"] = Outcome.UNKNOWN
-        facts["kind"] = _UNRECOGNISED.get(status, FailureKind.UNKNOWN_STATUS)
-    raise (kind or RefusedError)(verdict.message or "rejected without a message", **facts)
+        context["outcome"] = Outcome.UNKNOWN
+        context["kind"] = _UNRECOGNISED.get(status, FailureKind.UNKNOWN_STATUS)
+    raise (kind or RefusedError)(meta.message or "rejected without a message", **context)
 
 
 def _raise_by_http_status(
-    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus | None
+    endpoint: Endpoint[Any], response: APIResponse, meta: MetaStatus | None
 ) -> Never:
     """Raise the error for a response without ClickPost's status; only 401 and 403 are definite."""
     status = response.http_status
-    facts = _context(endpoint, response)
+    context = _context(endpoint, response)
     message = f"HTTP {status} without a ClickPost status"
-    if verdict and verdict.message:
-        message = f"{message}: {verdict.message}"
+    if meta and meta.message:
+        message = f"{message}: {meta.message}"
     # See Other may point to the result of the request: RFC 9110, section 15.4.4.
     may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:
@@ -150,18 +148,18 @@ def _raise_by_http_status(
             f"redirected (HTTP {status}); redirects are never followed: check the base URL",
             transient=False,
             kind=FailureKind.NOT_SENDABLE,
-            **facts,
+            **context,
         )
     if status in (408, 425) or status >= 500:
-        raise ServerError(message, retry_after=response.retry_after, **facts)
+        raise ServerError(message, retry_after=response.retry_after, **context)
     if status in (401, 403):
-        raise CredentialsError(message, outcome=Outcome.NOT_SENT, **facts)
+        raise CredentialsError(message, outcome=Outcome.NOT_SENT, **context)
     if 300 <= status < 500:
         raise UnreadableReplyError(
-            message, transient=False, kind=FailureKind.NOT_CLICKPOST, **facts
+            message, transient=False, kind=FailureKind.NOT_CLICKPOST, **context
         )
     raise UnreadableReplyError(
-        f"cannot interpret the response (HTTP {status}, no meta.status)", **facts
+        f"cannot interpret the response (HTTP {status}, no meta.status)", **context
     )
 
 

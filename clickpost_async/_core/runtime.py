@@ -30,9 +30,7 @@ BeforeCreate = Callable[[str, int], Awaitable[None]]
 def _check_deadline(_: object, __: object, deadline: float | None) -> None:
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and (not is_number or math.isnan(deadline)):
-        message = (
-            "deadline: a number of seconds is needed; one that is over, 0 or less, sends nothing"
-        )
+        message = "deadline must be a number of seconds; with 0 or less nothing is sent"
         raise ValueError(message)
 
 

@@ -294,18 +294,18 @@ def _check_response(link: CheckedURL, response: Fetched, max_size: int) -> None:
         length = _header(response, b"content-length") or ""
         _check_size(int(length) if length.isdecimal() else 0, max_size)
         return
-    facts: dict[str, Any] = {"http_status": status}
+    context: dict[str, Any] = {"http_status": status}
     if status == 429:
         message = f"{link.host} received too many requests (HTTP 429)"
-        raise ThrottledError(message, **facts)
+        raise ThrottledError(message, **context)
     if status >= 500:
         message = f"{link.host} failed (HTTP {status})"
-        raise ServerError(message, **facts)
+        raise ServerError(message, **context)
     message = (
         f"{link.host} rejected the download (HTTP {status});"
         " the URL may have expired, request a new one from ClickPost"
     )
-    raise RefusedError(message, **facts)
+    raise RefusedError(message, **context)
 
 
 def _check_size(size: int, max_size: int) -> None:

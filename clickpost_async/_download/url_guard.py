@@ -82,12 +82,12 @@ def check_url(
     except ValueError:
         refuse(name, "cannot be read as a URL")
     if _CONTROL(url) or not _HOST(host) or parts.username is not None:
-        refuse(name, "a plain https URL is needed, with a host and without a user name")
+        refuse(name, "expected a plain https URL, with a host and without a user name")
     local = (before is None or before.local) and (
         (loopback and is_loopback(host)) or parts.netloc == plain_http
     )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        refuse(name, "https is needed")
+        refuse(name, "must be an https URL")
     if not local and port not in (None, 443):
         refuse(name, "only the default port of https (443) is allowed")
     if not local and not any(host == one or host.endswith(f".{one}") for one in hosts):

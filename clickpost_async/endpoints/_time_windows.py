@@ -56,14 +56,14 @@ def unix_seconds(time: datetime) -> int:
     return int(time.timestamp())
 
 
-def window_error(message: str, **facts: Any) -> ClickPostError:
+def window_error(message: str, **context: Any) -> ClickPostError:
     """Return the error for a 500, which has two meanings that only its message distinguishes.
 
     "(end_date-start_date) diff can not be more than 3600 seconds" is a mistake in the request, and
     a retry cannot help.
     """
     kind = InvalidRequestError if "can not be more than" in message else ServerError
-    return kind(message, **facts)
+    return kind(message, **context)
 
 
 class Timed(Namespace):
@@ -177,8 +177,8 @@ class Feed(Generic[T]):
         problems = _wrong_times(start, end)
         if not problems and end - start > self.max_window:
             advice = (
-                f"at most {self.max_window.total_seconds():.0f} seconds after start;"
-                " a longer span is read by the method that begins with iter_"
+                f"must be at most {self.max_window.total_seconds():.0f} s after start;"
+                " for a longer span use the method that begins with iter_"
             )
             problems.append(Problem("end", advice))
         if problems:
@@ -195,10 +195,10 @@ class Feed(Generic[T]):
         """Raise `InvalidRequestError` for a span that cannot be read."""
         problems = _wrong_times(start, end)
         if not timedelta(0) <= overlap < self.max_window:
-            advice = f"at least 0 and less than {self.max_window.total_seconds():.0f} s is needed"
+            advice = f"must be at least 0 and less than {self.max_window.total_seconds():.0f} s"
             problems.append(Problem("overlap", advice))
         if checkpoint is not None and checkpoint.of != self.name:
-            advice = f"belongs to {checkpoint.of}; {self.name} has one of its own"
+            advice = f"is a checkpoint of {checkpoint.of}; pass one of {self.name}"
             problems.append(Problem("checkpoint", advice))
         if problems:
             raise InvalidRequestError.of(problems)
@@ -207,7 +207,7 @@ class Feed(Generic[T]):
 def _wrong_times(start: datetime, end: datetime | None) -> list[Problem]:
     times = {"start": start} if end is None else {"start": start, "end": end}
     problems = [
-        Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+        Problem(name, "expected a datetime with a time zone, such as datetime.now(UTC)")
         for name, time in times.items()
         if not isinstance(time, datetime) or time.utcoffset() is None
     ]

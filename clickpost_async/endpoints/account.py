@@ -75,5 +75,5 @@ class Account(Namespace):
 def _start_of_hour(hour: datetime) -> int:
     if isinstance(hour, datetime) and hour.utcoffset() is not None:
         return int(hour.timestamp())
-    message = "a datetime with a zone is needed, like datetime(2026, 1, 31, 18, tzinfo=UTC)"
+    message = "expected a datetime with a time zone, such as datetime(2026, 1, 31, 18, tzinfo=UTC)"
     raise InvalidRequestError.of([Problem("hour", message)])

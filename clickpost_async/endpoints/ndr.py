@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clickpost_async._codec.endpoint import Get, Idempotency, Post
-from clickpost_async._codec.management import without_meta
+from clickpost_async._codec.envelope import without_meta
 from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,

@@ -88,7 +88,7 @@ class ReportRequest(RequestModel):
 
         """
         problems = [
-            Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+            Problem(name, "expected a datetime with a time zone, such as datetime.now(UTC)")
             for name, time in (("start", start), ("end", end))
             if not isinstance(time, datetime) or time.utcoffset() is None
         ]

@@ -321,7 +321,7 @@ async def test_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> Non
 
 
 @virtual_time
-async def test_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
+async def test_policy_without_a_total_delay_does_not_wait_for_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed()])
     hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:

@@ -74,7 +74,7 @@ async def test_hour_is_requested_from_its_first_second(hour: datetime) -> None:
 async def test_ambiguous_time_is_refused_before_any_request(hour: Any) -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
-        with pytest.raises(InvalidRequestError, match="hour: a datetime with a zone is needed"):
+        with pytest.raises(InvalidRequestError, match="hour: expected a datetime with a time zone"):
             await Account(clickpost._caller).audit_log(hour)
     assert server.asked == []
 

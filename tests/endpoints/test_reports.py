@@ -69,14 +69,12 @@ async def test_no_pause_is_longer_than_half_a_minute() -> None:
     assert max(caller.pauses) == 30.0
 
 
-@pytest.mark.parametrize(("patience", "pauses"), [(0, []), (1, [1]), (5, [2, 3]), (6, [2, 3, 1])])
+@pytest.mark.parametrize(("max_wait", "pauses"), [(0, []), (1, [1]), (5, [2, 3]), (6, [2, 3, 1])])
 @pytest.mark.asyncio
-async def test_patience_is_what_all_pauses_last_together(
-    patience: float, pauses: list[float]
-) -> None:
+async def test_max_wait_bounds_the_pauses_together(max_wait: float, pauses: list[float]) -> None:
     caller, chapter = reports(PENDING)
-    with pytest.raises(DeadlineError, match=f"report 17 is not ready after {patience} s") as caught:
-        await chapter.wait("17", patience=patience)
+    with pytest.raises(DeadlineError, match=f"report 17 is not ready after {max_wait} s") as caught:
+        await chapter.wait("17", max_wait=max_wait)
     assert caller.pauses == pauses
     assert len(caller.asked) == len(pauses) + 1
     assert caught.value.endpoint == "reports.wait"
@@ -90,12 +88,12 @@ async def test_report_that_was_given_up_is_not_waited_for() -> None:
     assert caller.pauses == [2.0]
 
 
-@pytest.mark.parametrize("patience", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("max_wait", [-1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_patience_must_be_finite(patience: float) -> None:
+async def test_max_wait_must_be_finite(max_wait: float) -> None:
     caller, chapter = reports(READY)
-    with pytest.raises(InvalidRequestError, match="patience"):
-        await chapter.wait(17, patience=patience)
+    with pytest.raises(InvalidRequestError, match="max_wait"):
+        await chapter.wait(17, max_wait=max_wait)
     assert caller.asked == []
 
 

@@ -398,7 +398,7 @@ async def test_forbidden_url_is_refused_before_any_request(tmp_path: Path, url: 
 async def test_loopback_is_called_only_where_allowed(tmp_path: Path) -> None:
     async with served(http(PDF)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
-        with pytest.raises(InvalidRequestError, match="https is needed"):
+        with pytest.raises(InvalidRequestError, match="must be an https URL"):
             await Downloader().download(LABEL, url, tmp_path / "label.pdf")
         assert server.asked == []
         await Downloader(loopback=True).download(LABEL, url, tmp_path / "label.pdf")
@@ -412,7 +412,7 @@ async def test_sandbox_on_another_port_is_called_over_plain_http(
     async with served(http(PDF)) as server:
         where = f"sandbox:{server.port}"
         for refused in ("http://sandbox:1/DL1.pdf", f"http://other:{server.port}/DL1.pdf"):
-            with pytest.raises(InvalidRequestError, match="https is needed"):
+            with pytest.raises(InvalidRequestError, match="must be an https URL"):
                 await Downloader(plain_http=where).download(LABEL, refused, tmp_path / "label.pdf")
         downloader = Downloader(plain_http=where, resolve=Names(sandbox=[["127.0.0.1"]]))
         await downloader.download(LABEL, f"http://{where}/DL1.pdf", tmp_path / "label.pdf")
@@ -424,7 +424,7 @@ def test_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
     signed = allowed(SIGNED, before=None)
     sandbox = allowed("http://sandbox:8000/DL1.pdf", before=None)
 
-    with pytest.raises(InvalidRequestError, match="redirect: https is needed"):
+    with pytest.raises(InvalidRequestError, match="redirect: must be an https URL"):
         allowed("http://sandbox:8000/DL1.pdf", before=signed)
     assert allowed("/DL2.pdf", before=sandbox).url == "http://sandbox:8000/DL2.pdf"
 

@@ -261,7 +261,7 @@ async def test_labels_are_downloaded_through_the_transport_that_calls_are_made_t
     ("url", "words"),
     [
         ("https://evil.example/DL1.pdf", "not from evil.example"),
-        (f"http://{NAME}/DL1.pdf", "https is needed"),
+        (f"http://{NAME}/DL1.pdf", "must be an https URL"),
         (f"https://{NAME}:8443/DL1.pdf", "default port"),
         ("https://169.254.169.254/latest", "not from 169.254.169.254"),
     ],
