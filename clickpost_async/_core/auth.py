@@ -27,7 +27,7 @@ _MAX_LENGTH = 100  # "username", "key": max 100, ClickPost's OpenAPI export
 _PRINTABLE = f"1 to {_MAX_LENGTH} printable characters"
 
 _USERNAME = "CLICKPOST_USERNAME"
-_API_KEYS = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
+API_KEY_VARIABLES = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
 
 _is_uuid = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE).fullmatch
 
@@ -90,7 +90,7 @@ def resolve_credentials(username: str | None, api_key: str | KeySource | None) -
         f"{name} is missing: pass ClickPost({name}=...) or set {variable}"
         for name, variable, value in (
             ("username", _USERNAME, username),
-            ("api_key", _API_KEYS[0], key),
+            ("api_key", API_KEY_VARIABLES[0], key),
         )
         if value is None
     ]
@@ -115,10 +115,10 @@ def _username() -> tuple[str | None, str]:
 
 
 def _api_key() -> tuple[str | None, str]:
-    for name in _API_KEYS:
+    for name in API_KEY_VARIABLES:
         if value := os.environ.get(name):
             return value, name
-    return None, _API_KEYS[0]
+    return None, API_KEY_VARIABLES[0]
 
 
 def _check_text(name: str, value: object, meaning: str) -> None:

@@ -29,7 +29,7 @@ JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": JSON}
 # the outcome of a request that is written to a connection just being closed is unknown.
 KEEP_ALIVE = 4.0
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 
 class StepTimeouts(NamedTuple):
@@ -56,16 +56,14 @@ class BaseURL:
         """Parse a base URL, which `Hosts` has validated."""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        usual = _PORTS[parts.scheme]
-        port = parts.port or usual
-        name = f"[{host}]" if ":" in host else host
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         return cls(
             url=url,
             scheme=parts.scheme,
             host=host,
             port=port,
             path=parts.path,
-            authority=name if port == usual else f"{name}:{port}",
+            authority=authority(parts.scheme, host, port),
         )
 
     @property
@@ -77,6 +75,12 @@ class BaseURL:
 def address(host: str, port: int) -> str:
     """Write host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def authority(scheme: str, host: str, port: int) -> str:
+    """Write host and port as in a URL, without the scheme's default port."""
+    whole = address(host, port)
+    return whole.removesuffix(f":{port}") if port == DEFAULT_PORTS[scheme] else whole
 
 
 @frozen(eq=False)

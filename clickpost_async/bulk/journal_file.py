@@ -316,8 +316,8 @@ def _read_setting(database: sqlite3.Connection, name: str) -> Any:
     return found[0]
 
 
-def _write_settings(database: sqlite3.Connection, **facts: object) -> None:
-    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+def _write_settings(database: sqlite3.Connection, **settings: object) -> None:
+    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", settings.items())
 
 
 @contextmanager

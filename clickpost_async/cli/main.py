@@ -15,7 +15,7 @@ from cyclopts.validators import Number
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.fleet import app as fleet
 from clickpost_async.cli.messages import discard
-from clickpost_async.cli.operations import chapters
+from clickpost_async.cli.operations import namespace_apps
 
 app: App = App(
     name="clickpost",
@@ -190,8 +190,8 @@ def main() -> None:
     app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
     app.command(fleet)
-    for chapter in chapters():
-        app.command(chapter)
+    for namespace in namespace_apps():
+        app.command(namespace)
     try:
         try:
             app()

@@ -46,26 +46,26 @@ _USUAL_HELP = {
 }
 
 
-def chapters() -> list[App]:
-    """Return the commands: one for each chapter, with one for each of its operations."""
+def namespace_apps() -> list[App]:
+    """Return the commands: one for each namespace, with one for each of its operations."""
     found: dict[str, App] = {}
     for name in CATALOG:
-        chapter, verb = name.split(".")
-        operation = _operation(chapter, verb)
+        namespace, method = name.split(".")
+        operation = _operation(namespace, method)
         text = sys.modules[operation.__module__].__doc__
-        app = found.setdefault(chapter, App(name=chapter, help=text))
-        app.command(_command(chapter, verb, operation), name=verb.replace("_", "-"))
+        app = found.setdefault(namespace, App(name=namespace, help=text))
+        app.command(_command(namespace, method, operation), name=method.replace("_", "-"))
     return list(found.values())
 
 
-def _operation(chapter: str, verb: str) -> Operation:
+def _operation(namespace: str, method: str) -> Operation:
     """Return an operation's coroutine."""
-    module = import_module(f"clickpost_async.endpoints.{chapter}")
-    operation: Operation = getattr(getattr(module, chapter.title()), verb)
+    module = import_module(f"clickpost_async.endpoints.{namespace}")
+    operation: Operation = getattr(getattr(module, namespace.title()), method)
     return operation
 
 
-def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
+def _command(namespace: str, method: str, operation: Operation) -> Callable[..., Awaitable[int]]:
     hints = typing.get_type_hints(operation)
     text = _help(operation)
     _, *parameters = inspect.signature(operation).parameters.values()
@@ -89,9 +89,9 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
         }
         if "password" in hints:
             values["password"] = _password()
-        return await _run(chapter, verb, values)
+        return await _run(namespace, method, values)
 
-    command.__name__ = verb
+    command.__name__ = method
     command.__doc__ = text
     command.__signature__ = signature  # type: ignore[attr-defined]  # as functools.wraps does
     command.__annotations__ = {name: parameter.annotation for name, parameter in options.items()}
@@ -149,9 +149,9 @@ def _password() -> str:
     return os.environ.get("CLICKPOST_PASSWORD") or getpass.getpass("password: ")
 
 
-async def _run(chapter: str, verb: str, values: Mapping[str, Any]) -> int:
+async def _run(namespace: str, method: str, values: Mapping[str, Any]) -> int:
     async with client() as clickpost:
-        operation = getattr(getattr(clickpost, chapter), verb)
+        operation = getattr(getattr(clickpost, namespace), method)
         try:
             response = await partial(operation, **values)()
         except ClickPostError as error:
