@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=ResponseModel)
 
-# Needed by the first call, or by the first retry.
-_LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
+# Needed by the first call, by the first retry, or for the message about a mistake.
+_LOADED_LATE = ("anyio._backends._asyncio", "difflib", "email.utils", "hashlib", "tenacity")
 
 # The cheapest request there is; a 404 proves as well that ClickPost responds.
 _HEALTH = Get(

@@ -66,7 +66,9 @@ _JOINERS = "\u200c\u200d"
 
 def _single_line(message: Any) -> str:
     """Return a message as one line, whatever JSON type it has, without control characters."""
-    text = _as_sentences(message) if type(message) is str else _flatten_message(message)
+    # Most messages are a text that is no list.
+    is_plain = type(message) is str and message[:1] != "["
+    text = message if is_plain else _flatten_message(message)
     line = " ".join(text[:_MAX_MESSAGE_LENGTH].split())
     if line.isprintable():
         return line
@@ -91,7 +93,7 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
 
 def _as_sentences(message: str) -> str:
     """Split a Python list of strings that ClickPost has printed as one string."""
-    if message[:1] == "[" and message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
+    if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
     return message
 
@@ -186,7 +188,7 @@ def order_of(body: Mapping[str, Any]) -> Any:
     inside, beside = order.pop("order_id", None), body.get("order_id")
     if beside is None and not isinstance(inside, str):
         inside, beside = None, inside
-    order |= {"order_id": beside, "merchant_order_id": inside}
+    order["order_id"], order["merchant_order_id"] = beside, inside
     for name in ("tracking_id", "reference_number"):
         if order.get(name) is None:
             order[name] = body.get(name)

@@ -9,7 +9,6 @@ from. One that ended in doubt is remembered: the next create of that reference l
 and lets it settle before it sends.
 """
 
-import hashlib
 import json
 import os
 import threading
@@ -36,6 +35,8 @@ _MAX_DOUBTS = 100_000
 
 def contents_of(body: bytes) -> bytes:
     """Return a digest that is equal for equal bodies, whatever the order of their keys."""
+    import hashlib  # slow to import, and needed for repeated or failed creates only
+
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).digest()
 
 

@@ -5,7 +5,6 @@ each call, and only once a first attempt has failed or left an order pending.
 """
 
 import enum
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -245,7 +244,7 @@ class Backoff:
     def _wait(self, state: "RetryCallState") -> float:
         error = _error_of(state)
         if error is None:
-            spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
+            spread = 0.8 + 0.4 * _jitter()
             return poll_pause(self._policy.poll_interval, self._polled) * spread
         if self._next_action(error) in (RetryAction.SETTLE, RetryAction.ON_REQUEST):
             pause = self._settle_pause(state)
@@ -260,7 +259,7 @@ class Backoff:
 
         settle_delay = self._policy.settle_delay
         grown = wait_exponential(settle_delay, max(settle_delay, _MAX_SETTLE_DELAY))(state)
-        return grown * (1 + random.random())  # noqa: S311 - jitter
+        return grown * (1 + _jitter())
 
     def _backoff_pause(self, state: "RetryCallState", error: ClickPostError) -> float:
         from tenacity import wait_random, wait_random_exponential
@@ -297,6 +296,12 @@ class Backoff:
             # Polling a pending order uses up no attempt.
             state.attempt_number -= 1
         self._on_retry(pause, error)
+
+
+def _jitter() -> float:
+    import random  # slow to import, as tenacity
+
+    return random.random()  # noqa: S311 - no secret
 
 
 def _error_of(state: "RetryCallState") -> ClickPostError | None:

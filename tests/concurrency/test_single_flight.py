@@ -99,6 +99,20 @@ async def test_equal_creates_at_once_are_sent_once() -> None:
 
 
 @virtual_time
+async def test_creates_that_wait_for_an_equal_one_hold_no_slot() -> None:
+    play = Play([httpx.ConnectError("refused"), slowly(placed())])
+    async with playing(play, max_concurrency=2) as clickpost:
+        equal = [asyncio.ensure_future(clickpost.orders.create(ORDER)) for _ in range(5)]
+        await asyncio.sleep(0.75)  # the first wait is half a second at most
+        resent = clickpost.stats()
+        created = await asyncio.gather(*equal)
+
+    assert (resent.calls, resent.in_flight, resent.queued) == (5, 1, 0)
+    assert len(play.requests) == 2
+    assert all(order is created[0] for order in created)
+
+
+@virtual_time
 async def test_creates_one_after_the_other_are_sent_twice() -> None:
     play = Play([placed(), placed()])
     async with playing(play) as clickpost:
