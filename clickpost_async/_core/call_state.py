@@ -1,6 +1,7 @@
 """What is known of a call while it is made: its request, its result, and what is in doubt."""
 
 import math
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -90,6 +91,10 @@ class CallState(Generic[R]):
             self.key = (runtime.accounts[endpoint.host], endpoint.path, reference)
             if self.options.in_doubt:
                 self.unresolved = self._unknown("the order may have been sent before")
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """Yield what rich shows, which otherwise shows every field of an attrs class."""
+        yield self.endpoint.label
 
     # --- the request ------------------------------------------------------------------------------
 
