@@ -229,7 +229,7 @@ class CallState(Generic[R]):
             message = "response belongs to a different order: it has another reference number"
             telemetry.response_rejected(message)
         elif result.incomplete:
-            message = "response reports success but contains no waybill"
+            message = f"response reports success but contains no {result.essential}"
         if message is not None:
             raise UnreadableReplyError(message, status=result.response.status)
         return result

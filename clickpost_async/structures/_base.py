@@ -182,6 +182,9 @@ class ResponseModel(Structure):
 
     response: ResponseInfo = field(default=ResponseInfo(), eq=False)
 
+    # What `incomplete` misses.
+    essential: ClassVar[str] = "result"
+
     @property
     def pending(self) -> bool:
         """Whether ClickPost is still working on the request."""

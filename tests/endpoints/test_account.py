@@ -103,6 +103,8 @@ async def test_token_is_requested_without_the_key_and_shows_no_password(
         (httpx.Response(401, json={"detail": "Invalid."}), CredentialsError),
         (httpx.Response(200, json={"meta": {"status": 301, "message": "no"}}), CredentialsError),
         (httpx.Response(200, json={}), UnreadableReplyError),
+        (httpx.Response(200, json={"error": {"code": 500}}), UnreadableReplyError),
+        (httpx.Response(200, json={"token": "", "expires_at": "later"}), UnreadableReplyError),
         (httpx.Response(200, json=[]), UnreadableReplyError),
         (httpx.Response(200, text="<html>"), UnreadableReplyError),
     ],
