@@ -1,9 +1,11 @@
 """The public client: its parameters, light copies, counts and end."""
 
 import asyncio
+import copy
 import logging
 import math
 import os
+import pickle
 import re
 import socket
 import sqlite3
@@ -342,6 +344,14 @@ def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[s
 
 def test_repr_of_a_client_shows_its_concurrency_only() -> None:
     assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_client_that_is_pickled_or_copied_says_what_to_do_instead(
+    duplicate: Callable[[ClickPost], object],
+) -> None:
+    with pytest.raises(TypeError, match=r"one in each process, or call with_options\(\)"):
+        duplicate(ClickPost("acme", "not-a-real-key"))
 
 
 def test_client_is_made_without_an_event_loop_and_opens_nothing() -> None:

@@ -73,13 +73,13 @@ def decode(
             # Endpoints that are documented without an envelope reject without one too.
             raise RefusedError("rejected without a message", **_context(endpoint, response))
         _raise_by_http_status(endpoint, response, meta)
-    if meta.status not in endpoint.accepts:
-        if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
-            body.get("meta"), dict
-        ):
-            # A gateway may send `status_code` too; only ClickPost's own status decides whether an
-            # order was placed.
-            _raise_by_http_status(endpoint, response, meta)
+    accepted = meta.status in endpoint.accepts
+    creates = endpoint.idempotency is Idempotency.BY_REFERENCE
+    if (response.http_status >= 300 if accepted else creates) and not _has_meta(body):
+        # A gateway may send `status_code` too; only ClickPost's own status decides whether an order
+        # was placed, and only that is a success under a HTTP status of an error.
+        _raise_by_http_status(endpoint, response, meta)
+    if not accepted:
         _raise_rejection(endpoint, response, meta, meta.status)
     if not isinstance(body, dict):
         raise UnreadableReplyError(
@@ -95,6 +95,10 @@ def decode(
             **_context(endpoint, response),
         )
     return decoded
+
+
+def _has_meta(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("meta"), dict)
 
 
 def _fields_of(found: Any, returns: type[ResponseModel]) -> Any:

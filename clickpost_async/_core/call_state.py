@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -124,6 +125,10 @@ class CallState(Generic[R]):
                 self.unresolved = self._unknown("the order may have been sent before")
         if self.is_too_late:
             self.error = self.too_late()
+
+    def __rich_repr__(self) -> Iterator[str]:
+        """Yield what rich shows, which otherwise shows every field of an attrs class."""
+        yield self.endpoint.label
 
     # --- the request ------------------------------------------------------------------------------
 
@@ -257,7 +262,7 @@ class CallState(Generic[R]):
             message = "response belongs to a different order: it has another reference number"
             telemetry.response_rejected(message)
         elif result.incomplete:
-            message = "response reports success but contains no waybill"
+            message = f"response reports success but contains no {result.essential}"
         if message is not None:
             raise UnreadableReplyError(message, status=result.response.status)
         return result

@@ -109,6 +109,7 @@ async def _number(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[ScheduledOr
     position = 0
     async for order in orders:
         yield ScheduledOrder(position, order)
+        del order  # error trackers export the variables of frames that fail
         position += 1
 
 

@@ -138,6 +138,8 @@ class Order(ResponseModel):
 class CreatedOrder(Order):
     """The response to a create call."""
 
+    essential = "waybill"
+
     @property
     def incomplete(self) -> bool:
         """Whether the response reports success but contains no waybill."""
