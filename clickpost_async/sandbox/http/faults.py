@@ -47,14 +47,6 @@ class Fault(enum.StrEnum):
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-def table() -> str:
-    """Return the table of faults for the documentation."""
-    rows = [f"| `{fault}` | {'yes' if fault.books else 'no'} | {fault.effect} |" for fault in Fault]
-    return "\n".join(
-        ("| fault | order placed | what the client sees |", "| --- | --- | --- |", *rows)
-    )
-
-
 MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
@@ -122,9 +114,8 @@ class Faults:
         """
         with self._lock:
             for line in self._script:
-                if line.fault is Fault.COURIER_DOWN and not asks_courier:
-                    continue
-                if line.reference_number in (None, reference_number):
+                applies = asks_courier or line.fault is not Fault.COURIER_DOWN
+                if applies and line.reference_number in (None, reference_number):
                     line.times -= 1
                     if line.times <= 0:
                         self._script.remove(line)

@@ -7,10 +7,11 @@ from datetime import datetime
 from urllib.parse import quote
 
 from clickpost_async.sandbox.http.faults import Fault
+from clickpost_async.sandbox.operation import JSON
+from clickpost_async.sandbox.redaction import cover, people_in, redact
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import IST, ist
 from clickpost_async.sandbox.world.couriers import name_of
-from clickpost_async.sandbox.world.tracking_codes import station
 
 
 def duration(seconds: float) -> str:
@@ -46,10 +47,19 @@ def pretty(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def people(payload: JSON, persons: bool) -> Mapping[str, Mapping[str, str]]:  # noqa: FBT001
+    """Return the addresses of an order, which are redacted unless persons are shown."""
+    if persons:
+        return people_in(payload)
+    return {
+        role: {name: cover(name, text) for name, text in party.items()}
+        for role, party in people_in(payload).items()
+    }
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "ahead": lambda moment: moment - time.time(),
     "amount": lambda value: f"{value:,.2f}",
-    "bucket": lambda code: station(code).bucket,
     "city": city,
     # The time of day in India, as couriers write it.
     "clock": lambda moment: ist(moment)[11:],
@@ -59,8 +69,10 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "duration": duration,
     "hint": lambda fault: f"{'placed; ' if Fault(fault).books else ''}{Fault(fault).effect}",
     "nth": nth,
+    "people": people,
     "percent": lambda chance: f"{chance * 100:g} %",
     "pretty": pretty,
+    "redact": redact,
     "quoted": lambda text: quote(str(text), safe=""),
     "span": lambda seconds: f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s",
     "title": lambda fault: Fault(fault).title_text,
