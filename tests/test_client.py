@@ -956,10 +956,13 @@ async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> 
 
 
 @pytest.mark.asyncio
-async def test_unused_client_can_be_closed() -> None:
+async def test_unused_client_can_be_closed_twice() -> None:
     async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
+
+    with pytest.raises(NotSentError, match="the client is closed"):
+        await clickpost.health()
 
 
 @virtual_time
