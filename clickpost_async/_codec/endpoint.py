@@ -124,7 +124,7 @@ class Post(Endpoint[R_co]):
 
 
 class Caller(Protocol):
-    """What endpoints need to be called."""
+    """Sends the calls of endpoints; implemented by the core."""
 
     def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
         """Call an endpoint with a query."""

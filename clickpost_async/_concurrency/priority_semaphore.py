@@ -1,4 +1,4 @@
-"""A semaphore with two priorities, each with a queue of its own."""
+"""A semaphore with two priorities, and a queue for each."""
 
 from collections import OrderedDict
 from collections.abc import Generator
@@ -11,7 +11,7 @@ from clickpost_async.settings import Priority
 # After so many NORMAL calls have overtaken a waiting BULK call, that one goes first, so that BULK
 # does not starve.
 _OVERTAKES = 8
-# While NORMAL calls hold slots, more are likely to come: BULK leaves one slot in so many to them,
+# While NORMAL calls hold slots, more are likely to follow: BULK leaves them one slot in so many,
 # or the next would wait until a BULK call has ended.
 _KEPT_FREE = 10
 
@@ -34,7 +34,7 @@ class PrioritySemaphore:
         self._held = 0
         self._normal_held = 0
         self._overtakes = 0
-        # Ordered, so that the first is found and one that gives up is removed in constant time.
+        # Ordered, so that the first is found, and a cancelled one removed, in constant time.
         self._normal: OrderedDict[Slot, None] = OrderedDict()
         self._bulk: OrderedDict[Slot, None] = OrderedDict()
 

@@ -4,9 +4,9 @@ It also remembers which earlier creates are in doubt.
 
 ClickPost recognises a repeated order by its reference number, but only once it has recorded the
 first one; two creates that are under way together may both be booked. So a second create of a
-reference waits for the first one's result, whatever task, client, thread or event loop it comes
-from. One that ended in doubt is remembered: the next create of that reference looks the order up,
-and lets it settle before it sends.
+reference waits for the first one's result, from any task, client, thread or event loop. One that
+ended in doubt is remembered: the next create of that reference looks the order up, and waits for
+the settle delay before it sends.
 """
 
 import json

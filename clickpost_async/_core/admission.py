@@ -1,4 +1,4 @@
-"""What lets an attempt start, and what its failure does to the attempts of other calls.
+"""Admits attempts, and lets the failure of one slow down the attempts of other calls.
 
 Before it: the circuit breaker, the rate limiter, and the caller's own hook. After it failed: a
 broken server counts against the circuit breaker, and a 429 pauses all calls.

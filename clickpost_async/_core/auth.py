@@ -33,7 +33,7 @@ _is_uuid = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE).
 
 
 class Secret:
-    """A string that is only given out by `reveal()`: no repr, format, pickle or copy shows it."""
+    """A string that only `reveal()` returns: no repr, format, pickle or copy shows it."""
 
     __slots__ = ("_reveal",)
 

@@ -1,4 +1,4 @@
-"""What is known of a call while it is made: its request, its result, and what is in doubt."""
+"""The state of a call: its request, its result, and whether its outcome is in doubt."""
 
 import math
 import time

@@ -64,7 +64,7 @@ class Counters:
 
 @frozen
 class ServerHealth:
-    """What keeps retries from overloading a server that already fails."""
+    """The circuit breaker and retry budget of a server."""
 
     breaker: CircuitBreaker = field(factory=CircuitBreaker)
     budget: RetryBudget = field(factory=RetryBudget)
@@ -98,11 +98,11 @@ class LoopState:
             await self._closing.wait()
 
     def attempt_started(self) -> None:
-        """Count an attempt in."""
+        """Count one more attempt in progress."""
         self._attempts += 1
 
     def attempt_finished(self) -> None:
-        """Count an attempt out."""
+        """Count one attempt less, and wake `close` after the last."""
         self._attempts -= 1
         if self._idle is not None and not self._attempts:
             self._idle.set()

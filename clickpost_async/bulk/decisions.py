@@ -85,7 +85,7 @@ def is_foreign(error: ClickPostError) -> bool:
 def fails_all(error: ClickPostError) -> bool:
     """Return whether every further order would fail in the same way."""
     if isinstance(error, CredentialsError):
-        # Other codes speak of one courier account, and other orders have others.
+        # Other codes concern one courier account, and other orders have others.
         return error.key_refused
     if isinstance(error, ThrottledError):
         # Every other order would have to wait as long.

@@ -219,7 +219,7 @@ class Journal:
         self._run(self._take_waiting())
 
     def _run(self, writes: list[PendingWrite[Any]]) -> None:
-        """Write in the writer's thread, and come back to this event loop."""
+        """Write in the writer's thread, and finish on this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         loop = asyncio_loop()
         if loop is None:

@@ -14,7 +14,7 @@ _log = logging.getLogger("clickpost_async.bulk")
 
 # All in seconds.
 _REPORT_INTERVAL = 5.0
-# Where responses came before: one lost connection among many is no outage.
+# Where there were responses before: one lost connection among many is no outage.
 _MIN_OUTAGE = 2.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
@@ -25,7 +25,7 @@ _LONG_PAUSE = 5.0
 class OutageMonitor:
     """Follows the attempts of a run: since when nothing has responded, until when all are paused.
 
-    A response is whatever came over HTTP, a proxy's 502 too. Requests are paused by the circuit
+    Any HTTP response counts, a proxy's 502 too. Requests are paused by the circuit
     breaker after many failures, and by a 429. Its probes come at longer and longer intervals, and
     the host may have come back since the last one: so a run halts at the first attempt that fails
     after `max_outage` seconds, which are counted from the first one.

@@ -40,18 +40,18 @@ from clickpost_async.structures import CreatedOrder
 
 # So many consecutive responses from something other than ClickPost, such as HTTP 404, halt a run.
 _MAX_FOREIGN = 3
-# How long what is on the wire has to come back, in seconds, when a run is stopped, and when it
-# ends by itself although there are responses.
+# How many seconds requests in flight have to finish, when a run is stopped, and when it halts
+# although there are responses.
 _GRACE = 10.0
 _LONG_GRACE = 60.0
 
 
 class Run:
-    """A bulk run: `async with` starts and ends it, `async for` gives the outcomes as they come.
+    """A bulk run: `async with` starts and ends it, `async for` yields the outcomes.
 
     Leaving it early cancels what is under way. An error of the input itself is raised after the
-    orders that were read before it have their outcomes. Orders that could not be repeated, because
-    too many calls were being repeated, come up again after all others.
+    orders that were read before it have their outcomes. Orders that were not
+    retried because the retry budget was spent are scheduled again after all others.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Run:
         self._group.cancel_scope.cancel()
         self._outcomes.close()
         try:
-            # Not given the body's error, which would come out wrapped in a group.
+            # Without the body's error, which the group would wrap.
             await self._group.__aexit__(None, None, None)
         finally:
             await self._stack.aclose()

@@ -39,7 +39,7 @@ class ScheduledOrder:
 
     `in_doubt`: it may have been sent before. `look_up_only`: it is not to be sent again, because
     that was too long ago, or because the row `differs`: it has other contents than were sent.
-    `polled` is for how many seconds it has been asked for since ClickPost recorded it.
+    `polled`: for how many seconds it has been polled since ClickPost recorded it.
     """
 
     position: int
@@ -233,7 +233,7 @@ class Schedule:
     # --- the input --------------------------------------------------------------------------------
 
     async def read(self) -> None:
-        """Read an asynchronous input: an order whenever one is asked for."""
+        """Read an asynchronous input: an order whenever a worker needs one."""
         if not isinstance(self._input, AsyncIterator):
             return
         with anyio.CancelScope() as self._reader:

@@ -110,7 +110,7 @@ async def push(
         The URL of that Redis, as redis://host; without it, CLICKPOST_REDIS_URL.
     part
         Process one part of the file, such as 2/8: the second of eight. Each part is run by a
-        process of its own, with a journal of its own, on any machine.
+        separate process, with a separate journal, on any machine.
     no_resend
         Never resend an order whose response was lost: it is looked up, and reported as unknown if
         it is not found.

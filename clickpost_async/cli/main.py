@@ -108,7 +108,7 @@ def worker(
     rate
         How many calls all workers together may make, such as 200/1s: ClickPost's limit.
     processes
-        How many processes are started here; one that dies is started again.
+        How many processes are started here; one that ends is started again.
     max_concurrency
         How many requests each process has in flight.
     keep

@@ -29,7 +29,7 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
 
 class QueuedMessage(Protocol):
-    """A message in a queue that can be asked for."""
+    """A message in a queue that can be searched for it."""
 
     async def is_queued(self) -> bool:
         """Return whether the message is still queued, or claimed by a worker."""

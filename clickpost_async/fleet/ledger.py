@@ -120,7 +120,7 @@ class Ledger:
 
     @asynccontextmanager
     async def open(self) -> "AsyncGenerator[OpenLedger]":
-        """Connect as a worker of its own, which lives as long as this is open."""
+        """Connect as a new worker, which is alive while the block runs."""
         pool = BlockingConnectionPool.from_url(
             self.url,
             max_connections=_CONNECTIONS,

@@ -27,7 +27,7 @@ _GRACES = 3
 # At most so many seconds' worth of slots are requested at once: unused ones are lost.
 _LEASE = 0.02
 _MAX_LEASE = 100
-# How old a response may be, in seconds: it tells of the pauses that other processes have set.
+# How old a response may be, in seconds, as it contains the pauses of other processes.
 _FRESH = 0.1
 # How late a slot can be used, since timers are late: an interval, within these bounds in seconds.
 _LAPSE = (0.01, 0.1)
@@ -150,7 +150,7 @@ class DistributedLimiter(ABC):
         self._most = min(max(1, math.floor(_LEASE / interval)), _MAX_LEASE)
         self._name = name
         self._processes = ProcessCount(process_count or 0)
-        # A child of a fork is a process of its own.
+        # Together with the process id, since a forked child counts separately.
         self._process = uuid.uuid4().hex
         share = interval * process_count if process_count else None
         self._fallback = FallbackShare(share, lambda: _running().time())
@@ -164,7 +164,7 @@ class DistributedLimiter(ABC):
 
     @abstractmethod
     def _open(self) -> RateStore:
-        """Return the store for this event loop, with connections of its own."""
+        """Return a store for this event loop, with separate connections."""
 
     async def acquire(self, priority: Priority = Priority.NORMAL) -> None:
         """Wait until one call may be sent."""
@@ -354,7 +354,7 @@ class DistributedLimiter(ABC):
         return min(self._most, max(waiting, busy))
 
     async def _send(self, state: _LoopState, request: SlotRequest) -> SlotGrant | None:
-        """Send a request, wait for the response until the timeout, and note whether it came."""
+        """Send a request, wait for the response, and record whether it arrived in time."""
         sent = asyncio.ensure_future(state.store.request_slots(request))
         sent.add_done_callback(_inspect_task)
         try:

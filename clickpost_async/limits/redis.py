@@ -123,7 +123,7 @@ class _Redis:
                 reply = await _run_script(self._node, arguments)
             responded = True
         finally:
-            # The first node knows best where the key is now.
+            # The configured node knows where the key is now.
             if not responded:
                 await self._leave_node()
         return read_grant(reply)

@@ -61,8 +61,8 @@ def builder(cls: type) -> type | None:
     """Return a mutable class with the layout of a frozen one, `None` if that one may not be filled.
 
     An instance of it is filled without the cost of `__init__`, and made one of `cls` by assigning
-    its `__class__`. A class with converters, validators or an `__init__` of its own, as a
-    subclass of a user's may have, is made by calling it.
+    its `__class__`. A class with converters, validators or a hand-written `__init__`, as a
+    user's subclass may have, is made by calling it.
     """
     made_by_attrs = _source_of(getattr(cls, "__init__", None)).startswith("<attrs generated")
     is_plain = all(
@@ -115,7 +115,7 @@ def default_of(cls: type, name: str, scope: Scope) -> str:
 
 @cache
 def compile_check(cls: type) -> Check:
-    """Return a function that tells whether all of a structure is valid in its own type.
+    """Return a function that checks whether every field of a structure is valid in its own type.
 
     It appends the warnings of a valid structure to a list. The list is of no use if it is invalid,
     or may be.

@@ -1,4 +1,4 @@
-"""Converts Python values to JSON exactly, and suggests what to pass instead of other values.
+"""Converts Python values to JSON exactly, and suggests replacements for other values.
 
 Decimals, fractions and the scalars of numpy, and so of pandas, are accepted where JSON can
 represent them exactly. Recognised by duck typing, so that no such library is imported here.

@@ -61,7 +61,7 @@ GUIDE = "ClickPost's order creation guide"
 
 @frozen
 class ValueRule:
-    """What the rules share.
+    """Base class of rules for single values.
 
     A rule that most values obey may also say so by an expression, `inline`, for values of
     `inline_kinds`: the compiled check of a structure then does not call it. `rule` is its name in

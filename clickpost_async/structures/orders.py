@@ -415,7 +415,7 @@ class CancelledOrder(ResponseModel):
     def already_cancelled(self) -> bool:
         """Whether ClickPost reports that it was cancelled before.
 
-        Some couriers' first cancellations get this response too, so it tells no two callers
+        Some couriers' first cancellations get this response too, so it distinguishes no two callers
         apart.
         """
         return self.response.status == _ALREADY_CANCELLED
