@@ -72,8 +72,9 @@ class HTTPCoreConnection:
         stream = getattr(http11, "_network_stream", None)
         state = getattr(http11, "_h11_state", None)
         if stream is not None and state is not None and self._connection.is_idle():
-            connection._connection = self._exchange = _Exchange(stream, state)  # noqa: SLF001
-            connection._request_lock = _UNLOCKED  # noqa: SLF001
+            self._exchange = _Exchange(stream, state)
+            connection._connection = self._exchange  # noqa: SLF001 - nothing public replaces it
+            connection._request_lock = _UNLOCKED  # noqa: SLF001 - as above
 
     def _request(self, request: HTTPRequest) -> httpcore.Request:
         body = request.body
@@ -150,7 +151,7 @@ class _Exchange:
             ):
                 return _Response(self, event, read_timeout)
 
-    async def receive(self, timeout: float) -> Any:  # noqa: ASYNC109 - a stream's own
+    async def receive(self, timeout: float) -> Any:
         """Return the next event of h11."""
         state = self._h11_state
         while True:

@@ -223,7 +223,7 @@ class Journal:
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         loop = asyncio_loop()
         if loop is None:
-            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
+            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]  # trio's
             written = self._writer.submit(self._write, writes)
             written.add_done_callback(lambda done: soon(self._finish, writes, done.result()))
         else:

@@ -129,7 +129,7 @@ class JournalStore:
         elif not record.seen:
             seen_as = None if record.matches else (entry.digest or _INVALID)
             self._database.execute(
-                f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608
+                f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608 - a constant
                 (self._run, entry.position, entry.row, seen_as, *entry.key),
             )
         return Admission(action, record)

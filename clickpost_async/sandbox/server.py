@@ -83,9 +83,9 @@ def main(
     with sandbox, listening as listener:
         origin = f"http://{_HOST}:{listener.getsockname()[1]}"
         # The process that started this one waits for the first line.
-        print(f"{origin}/api", flush=True)  # noqa: T201
-        print(f"in a browser: {origin}/", flush=True)  # noqa: T201
-        print(*sandbox.export_lines(f"{origin}/api"), sep="\n", flush=True)  # noqa: T201
+        print(f"{origin}/api", flush=True)
+        print(f"in a browser: {origin}/", flush=True)
+        print(*sandbox.export_lines(f"{origin}/api"), sep="\n", flush=True)
         try:
             asyncio.run(_Server(sandbox).serve(sockets=[listener]))
         except KeyboardInterrupt:

@@ -108,7 +108,7 @@ def default_of(cls: type, name: str, scope: Scope) -> str:
     default = getattr(attrs.fields(cls), name).default
     if default is None or default is attrs.NOTHING:
         return "None"
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # typed as a function
         return f"{scope.add(default.factory)}()"
     return scope.add(default)
 
