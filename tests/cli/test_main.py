@@ -188,6 +188,26 @@ def test_port_in_use_is_reported_in_one_line() -> None:
     assert result.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["bulk", "--jurnal", "run.db", "orders.csv"], "--journal"),
+        (["bulk", "--dry-rnu", "orders.csv"], "--dry-run"),
+        (["bulk", "orders.csv", "--jurnal", "run.db"], "--journal"),
+        (["orders", "create-india", "--hel"], "Unknown"),
+    ],
+)
+def test_misspelt_option_is_named_wherever_it_stands(
+    arguments: Sequence[str], instead: str
+) -> None:
+    result = run_clickpost(arguments)
+
+    wrong = next(each for each in arguments if each.startswith("--"))
+    assert result.returncode == 2
+    assert f"Unknown option: {wrong}" in result.stdout + result.stderr
+    assert instead in result.stdout + result.stderr
+
+
 def test_missing_libraries_name_what_to_install() -> None:
     script = (
         "import sys; sys.modules['cyclopts'] = None\n"
