@@ -930,7 +930,7 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
         ):
             with pytest.raises(NotSentError, match="the client is closed; make a new one") as no:
                 await call()
-            assert not no.value.transient
+            assert (no.value.transient, no.value.attempts) == (False, 0)
         assert len(server.heads) == 1
 
 

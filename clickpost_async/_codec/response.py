@@ -145,6 +145,8 @@ def _raise_by_http_status(
     message = f"HTTP {status} without a ClickPost status"
     if meta and meta.message:
         message = f"{message}: {meta.message}"
+    if status == 404:
+        message = f"{message}; check the base URL, such as https://www.clickpost.in/api"
     # See Other may point to the result of the request: RFC 9110, section 15.4.4.
     may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:

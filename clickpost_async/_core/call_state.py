@@ -331,7 +331,7 @@ class CallState(Generic[R]):
             # The pause that it was waiting for, if there is one.
             retry_after=self.runtime.pause_left or None,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def left_behind(self) -> ClickPostError:
@@ -341,7 +341,7 @@ class CallState(Generic[R]):
             endpoint=self.endpoint.label,
             reference_number=self.reference,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def final_error(self, last: ClickPostError) -> ClickPostError:

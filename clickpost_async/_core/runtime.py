@@ -163,12 +163,14 @@ class ClientRuntime:
     def refuse_if_closed(self, label: str) -> None:
         """Raise if the client was closed."""
         if self.counts.closed:
-            raise NotSentError(
+            error = NotSentError(
                 "the client is closed; make a new one",
                 endpoint=label,
                 transient=False,
                 kind=FailureKind.CLIENT_CLOSED,
             )
+            error.attempts = 0
+            raise error
 
     async def close(self, grace: float) -> None:
         """Send nothing more; attempts in progress have `grace` seconds to end."""

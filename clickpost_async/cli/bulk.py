@@ -20,10 +20,7 @@ app: App = App(
     """,
 )
 
-_File = Annotated[
-    Path,
-    Parameter(help="CSV, JSON Lines or XLSX; - is standard input.", allow_leading_hyphen=True),
-]
+_File = Annotated[Path, Parameter(help="CSV, JSON Lines or XLSX; - is standard input.")]
 
 
 def _check_rate(_: object, rate: str | None) -> None:

@@ -194,7 +194,7 @@ def main() -> None:
         app.command(namespace)
     try:
         try:
-            app()
+            app(_arguments(sys.argv[1:]))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -211,6 +211,16 @@ def main() -> None:
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
+
+
+def _arguments(given: list[str]) -> list[str]:
+    """Move `-`, for standard input, behind `--`, where nothing is mistaken for an option.
+
+    A parameter that took `-` where it stands would take a misspelt option as well.
+    """
+    if "-" not in given or "--" in given:
+        return given
+    return [*(each for each in given if each != "-"), "--", "-"]
 
 
 def _open_closed_streams() -> None:

@@ -26,9 +26,7 @@ Operation = Callable[..., Awaitable[ResponseModel | Path]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 
-_JSON_FILE = Annotated[
-    str, Parameter(help="a JSON file; - reads standard input", allow_leading_hyphen=True)
-]
+_JSON_FILE = Annotated[str, Parameter(help="a JSON file; - reads standard input")]
 
 # Help for parameters that the docstring of their operation leaves to the name.
 _USUAL_HELP = {

@@ -229,6 +229,15 @@ def test_without_a_clickpost_status_the_http_status_decides(
     assert (error.kind is FailureKind.NOT_CLICKPOST) == foreign
 
 
+def test_missing_page_advises_to_check_the_base_url() -> None:
+    error = refused(b"<html>Not Found</html>", 404)
+
+    assert error.message == (
+        "HTTP 404 without a ClickPost status; check the base URL, such as"
+        " https://www.clickpost.in/api"
+    )
+
+
 def test_messages_of_the_framework_are_kept() -> None:
     error = refused({"detail": 'Method "PUT" not allowed.'}, 405)
 

@@ -142,7 +142,7 @@ async def test_deadline_that_is_over_sends_nothing(seconds: float) -> None:
         ):
             with pytest.raises(DeadlineError) as caught:
                 await call
-            assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_SENT, 1)
+            assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_SENT, 0)
 
     assert (play.requests, play.look_ups, now()) == ([], [], 0)
     assert {end.outcome for end in listener.of(CallFinished)} == {Outcome.NOT_SENT}
