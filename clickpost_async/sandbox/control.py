@@ -148,7 +148,7 @@ class SandboxControl(SandboxState):
     def advance_all(self) -> int:
         """Advance every parcel by one station; returns how many moved."""
         with self.store.together():
-            moving = self.store.moving_parcels()
+            moving = [parcel for parcel in self.parcels() if parcel.upcoming is not None]
             for parcel in moving:
                 self.scan_parcel(parcel, parcel.upcoming or parcel.code)
         return len(moving)
@@ -313,7 +313,3 @@ class SandboxControl(SandboxState):
     async def push_webhooks(self) -> Sequence[WebhookDelivery]:
         """Send every queued webhook, and return the deliveries."""
         return await self.webhooks.push()
-
-    async def keep_pushing_webhooks(self) -> None:
-        """Send webhooks as they are queued, on asyncio, until cancelled."""
-        await self.webhooks.keep_pushing(self.catch_up, self.scan_every)

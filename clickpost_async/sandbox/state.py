@@ -64,10 +64,7 @@ class SandboxState(SandboxSettings):
 
     def parcel_named(self, waybill: str) -> Parcel:
         """Return the newest parcel with that waybill; raises LookupError."""
-        parcel = self.store.one(Parcel, waybill=waybill)
-        if parcel is None:
-            raise LookupError(f"the sandbox has no parcel with waybill {waybill}")
-        return parcel
+        return self.store.get(Parcel, waybill=waybill)
 
     def open_parcel(self, *, first_scan: int, **columns: Any) -> tuple[Parcel, bool]:
         """Begin to track a parcel; returns it, and whether it is new."""

@@ -1,6 +1,7 @@
 """Create orders, and fetch them."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from urllib.parse import quote
 
 import anyio
@@ -41,15 +42,15 @@ _WORLD_ERRORS = {400: 400}
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
     version, payload = checks.checked(call)
-    if state.racy:
-        return await _create(state, call, version, payload)
-    # One call at a time decides about a reference: the check and the courier are one step.
-    async with state.creating(str(shipment(version, payload, "reference_number"))):
-        return await _create(state, call, version, payload)
-
-
-async def _create(state: SandboxState, call: SandboxRequest, version: str, payload: JSON) -> Reply:
     reference = str(shipment(version, payload, "reference_number"))
+    # One call at a time decides about a reference: the check and the courier are one step.
+    async with nullcontext() if state.racy else state.creating(reference):
+        return await _create(state, call, version, payload, reference)
+
+
+async def _create(
+    state: SandboxState, call: SandboxRequest, version: str, payload: JSON, reference: str
+) -> Reply:
     courier_partner = shipment(version, payload, "courier_partner")
     known = state.store.one(Order, reference_number=reference)
     if known is not None and known.state in _EXISTING:
@@ -69,9 +70,9 @@ async def _create(state: SandboxState, call: SandboxRequest, version: str, paylo
         return _pending(state, order) if version == B2B else _reply(state, "accepted", order, 202)
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
-    _ask_courier(state, order)
-    if not state.racy:
+        _ask_courier(state, order)
         return _placed(state, _buy_and_place(state, order, call.origin), version)
+    _ask_courier(state, order)
     waybill = _buy_label(state, order)
     await anyio.sleep(state.courier_seconds)
     return _placed(state, _place(state, order, waybill, call.origin), version)

@@ -47,7 +47,7 @@ class Fault(enum.StrEnum):
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-MOST_TIMES = 1_000_000
+_MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
 
@@ -99,8 +99,8 @@ class Faults:
             reference_number: The only order that is meant; `None` is any call.
 
         """
-        if not 1 <= times <= MOST_TIMES:
-            raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
+        if not 1 <= times <= _MOST_TIMES:
+            raise ValueError(f"times: must be from 1 to {_MOST_TIMES:,}")
         with self._lock:
             self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 

@@ -260,7 +260,7 @@ class OrderListRow:
 
 
 @frozen(kw_only=True)
-class Label(Row):
+class BoughtLabel(Row):
     """One label that was bought for an order, the `nth` for it."""
 
     table = "labels"

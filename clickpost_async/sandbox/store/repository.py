@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import attrs
 
 from clickpost_async.sandbox.store.records import (
-    Label,
+    BoughtLabel,
     LoggedCall,
     Note,
     Order,
@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Row)
 KEPT = 500
 _LARGEST_BODY = 64 * 1024
 
-_RECORDS = (Order, Label, Parcel, Scan, Note, LoggedCall)
+_RECORDS = (Order, BoughtLabel, Parcel, Scan, Note, LoggedCall)
 _AFFINITIES: Mapping[Any, str] = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 _COLUMNS = """
@@ -169,7 +169,8 @@ class SandboxStore:
         """Return the newest record whose columns have these values; raises LookupError."""
         found = self.one(record, **columns)
         if found is None:
-            raise LookupError(f"no such {record.__name__.lower()} in the sandbox")
+            key = ", ".join(f"{name} {value}" for name, value in columns.items())
+            raise LookupError(f"the sandbox has no {record.__name__.lower()} with {key}")
         return found
 
     def insert(self, record: type[R], **columns: object) -> R:
@@ -213,13 +214,13 @@ class SandboxStore:
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
-        labels = self.all(Label, reference_number=reference_number)
+        labels = self.all(BoughtLabel, reference_number=reference_number)
         return tuple(label.waybill for label in labels)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
         """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
         ledger: dict[str, tuple[str, ...]] = {}
-        for label in self.all(Label):
+        for label in self.all(BoughtLabel):
             reference = label.reference_number
             ledger[reference] = (*ledger.get(reference, ()), label.waybill)
         return ledger
@@ -233,16 +234,12 @@ class SandboxStore:
         rows = self.rows(_ORDER_LIST, search=search.lower(), limit=limit)
         return [OrderListRow(**row) for row in rows]
 
-    def purchases(self, limit: int, search: str = "") -> Sequence[Label]:
+    def purchases(self, limit: int, search: str = "") -> Sequence[BoughtLabel]:
         """Return the labels bought last whose reference number or waybill contains a text."""
         condition = "WHERE instr(lower(reference_number || ' ' || waybill), ?)"
-        return self._latest(Label, condition, search.lower(), limit)
+        return self._latest(BoughtLabel, condition, search.lower(), limit)
 
     # --- parcels and notes ----------------------------------------------------------------------
-
-    def moving_parcels(self) -> Sequence[Parcel]:
-        """Return the parcels that have not reached the end of their route, the oldest first."""
-        return self._select(Parcel, "WHERE upcoming IS NOT NULL ORDER BY id")
 
     def due_parcel(self, before: float) -> Parcel | None:
         """Return the parcel on its route that was scanned first, if that was before a moment."""
