@@ -19,7 +19,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # The sandbox's records mirror what the client reads.
-MIRRORS = frozenset({"Label", "Order", "Scan"})
+MIRRORS = frozenset({"Order", "Scan"})
 BANNED_IN_NAMES = frozenset(
     {
         "bell",
