@@ -25,7 +25,7 @@ from clickpost_async.structures._rules import (
     source_of,
     warn,
 )
-from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorate
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
 Check = Callable[[Any, list[Problem]], bool]
@@ -151,7 +151,7 @@ def _has_its_type(kind: Any, value: str, scope: Scope) -> str:
     """Return an expression: whether a value is valid in this type, without a conversion."""
     member = member_kind(kind)
     if member is not None:
-        inner = undecorated(member)[0]
+        inner = undecorate(member)[0]
         if _is_class(inner) and attrs.has(inner):
             each = f"{{*map(type, {value})}} <= {scope.add({inner})}"
         else:
