@@ -106,7 +106,7 @@ def test_lazy_exports_match_those_of_type_checkers() -> None:
         for alias in node.names
     }
 
-    assert found == clickpost_async._HOME_OF
+    assert found == clickpost_async._MODULE_OF
     assert set(found) <= set(dir(clickpost_async))
 
 

@@ -45,7 +45,10 @@ class Idempotency(enum.Enum):
 
 
 class Auth(enum.Enum):
-    """Where the credentials go in a request."""
+    """Where the credentials go in a request.
+
+    Some endpoints name the query's parameter `username`, others `user_name`.
+    """
 
     USERNAME_AND_KEY = "username and key in the query"
     KEY = "key in the query"

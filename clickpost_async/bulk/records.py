@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from clickpost_async.bulk.moment import Timestamp
+from clickpost_async.bulk.timestamp import Timestamp
 
 # Which of the two kinds of orders it is (`india`, `world`), and its reference number.
 Key = tuple[str, str]

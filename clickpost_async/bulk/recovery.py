@@ -16,10 +16,10 @@ from clickpost_async._core.reconcile import as_created, look_up_endpoint
 from clickpost_async.bulk import outcome_codec
 from clickpost_async.bulk.decisions import Action, fails_all
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.records import JournalEntry, JournalRecord, JournalState, Key
 from clickpost_async.bulk.schedule import ScheduledOrder
+from clickpost_async.bulk.timestamp import Timestamp
 from clickpost_async.client import ClickPost
 from clickpost_async.endpoints.orders import (
     CREATE_INDIA,

@@ -10,7 +10,6 @@ from typing import TypeVar
 from attrs import frozen
 
 from clickpost_async.bulk.decisions import Action, decide
-from clickpost_async.bulk.moment import Timestamp
 from clickpost_async.bulk.records import (
     FINAL,
     JournalEntry,
@@ -19,6 +18,7 @@ from clickpost_async.bulk.records import (
     Key,
     StoredOrder,
 )
+from clickpost_async.bulk.timestamp import Timestamp
 
 T = TypeVar("T")
 

@@ -66,7 +66,7 @@ def window_error(message: str, **context: Any) -> ClickPostError:
     return kind(message, **context)
 
 
-class Timed(Namespace):
+class WindowedNamespace(Namespace):
     """A namespace whose endpoints take time windows; `now` returns the current time."""
 
     __slots__ = ("_now",)
@@ -156,7 +156,7 @@ class FetchPage(Protocol[T_co]):
 
 
 @frozen(kw_only=True)
-class Feed(Generic[T]):
+class WindowedList(Generic[T]):
     """A list served by time window: its name, the maximum window, and a row's identity.
 
     `start` and `end` are the query's parameters for the window, `write` how a time is written.
@@ -225,7 +225,7 @@ class Windows(Generic[T]):
 
     def __init__(
         self,
-        feed: Feed[T],
+        source: WindowedList[T],
         fetch: FetchPage[T],
         *,
         start: datetime,
@@ -234,8 +234,8 @@ class Windows(Generic[T]):
         overlap: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        feed.check_span(start, end, checkpoint, overlap)
-        self._feed = feed
+        source.check_span(start, end, checkpoint, overlap)
+        self._source = source
         self._fetch = fetch
         self._overlap = overlap
         self._end = _last_second(end, now())
@@ -254,7 +254,7 @@ class Windows(Generic[T]):
     def checkpoint(self) -> Checkpoint:
         """The current position; every row yielded so far counts as done. Cheap after any row."""
         newest = tuple(islice(reversed(self._seen), _MAX_SEEN))[::-1]
-        return Checkpoint(of=self._feed.name, start=self._start, seen=newest)
+        return Checkpoint(of=self._source.name, start=self._start, seen=newest)
 
     def __aiter__(self) -> Self:
         return self
@@ -278,7 +278,7 @@ class Windows(Generic[T]):
         return is_new
 
     def _digest(self, row: T) -> str:
-        parts = self._feed.identity(row)
+        parts = self._source.identity(row)
         written = json.dumps(unstructure(row) if None in parts else parts, sort_keys=True)
         return hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 
@@ -298,7 +298,7 @@ class Windows(Generic[T]):
                 "pagination loop detected; results may be incomplete:"
                 " iterate again from the last checkpoint"
             )
-            raise UnreadableReplyError(message, endpoint=self._feed.name)
+            raise UnreadableReplyError(message, endpoint=self._source.name)
         # A page that was linked to and is empty: rows have moved to the pages before it.
         self._is_shifted |= bool(self._pages) and not listing.rows
         self._rows.extend(listing.rows)
@@ -322,7 +322,7 @@ class Windows(Generic[T]):
     # --- windows of the span ---
 
     def _window_end(self) -> datetime:
-        return min(self._start + self._feed.max_window, self._end)
+        return min(self._start + self._source.max_window, self._end)
 
     def _advance(self) -> None:
         self._done = self._stop >= self._end

@@ -10,9 +10,9 @@ from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
     window_error,
 )
@@ -48,10 +48,10 @@ def _identity(feedback: NdrFeedback) -> Sequence[object]:
     return (feedback.waybill, feedback.kind, feedback.created_at)
 
 
-_FEEDBACK = Feed(name=FEEDBACK.name, max_window=timedelta(seconds=3600), identity=_identity)
+_FEEDBACK = WindowedList(name=FEEDBACK.name, max_window=timedelta(seconds=3600), identity=_identity)
 
 
-class Ndr(Timed):
+class Ndr(WindowedNamespace):
     """`clickpost.ndr`."""
 
     async def feedback(

@@ -15,9 +15,9 @@ from clickpost_async.endpoints._base import check, title_case
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
     window_error,
 )
@@ -178,10 +178,10 @@ def _identity(order: UpdatedOrder) -> Sequence[object]:
     )
 
 
-_UPDATES = Feed(name=UPDATED.name, max_window=timedelta(seconds=1800), identity=_identity)
+_UPDATES = WindowedList(name=UPDATED.name, max_window=timedelta(seconds=1800), identity=_identity)
 
 
-class Orders(Timed):
+class Orders(WindowedNamespace):
     """`clickpost.orders`."""
 
     async def create(self, order: IndiaOrder | WorldOrder | Mapping[str, Any]) -> CreatedOrder:

@@ -8,9 +8,9 @@ from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
 )
 from clickpost_async.structures.returns import RaisedReturn, RaisedReturns
@@ -35,7 +35,7 @@ def _utc(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-_RETURNS = Feed(
+_RETURNS = WindowedList(
     name=POLL.name,
     max_window=timedelta(minutes=60),
     identity=_identity,
@@ -45,7 +45,7 @@ _RETURNS = Feed(
 )
 
 
-class Returns(Timed):
+class Returns(WindowedNamespace):
     """`clickpost.returns`."""
 
     async def poll(

@@ -34,7 +34,7 @@ _CONNECTIONS = 6
 ALIVE = 15
 _HEARTBEATS = 5
 # How many seconds a worker that ends waits for a Redis that does not respond.
-_FAREWELL = 1.0
+_LEAVE_TIMEOUT = 1.0
 # Replies that no feeder collects are deleted after so many seconds.
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
@@ -130,7 +130,7 @@ class Ledger:
         )
         async with Redis.from_pool(pool) as redis:
             ledger = OpenLedger(redis, self)
-            beating = asyncio.create_task(ledger.beat_on())
+            beating = asyncio.create_task(ledger.send_heartbeats())
             try:
                 yield ledger
             finally:
@@ -146,7 +146,7 @@ class OpenLedger:
     """
 
     def __init__(self, redis: "Redis", ledger: Ledger) -> None:
-        self.me: str = uuid.uuid4().hex[:16]
+        self.worker_id: str = uuid.uuid4().hex[:16]
         self.account: str = ledger.account
         self._redis = redis
         self._keep = round(ledger.keep)
@@ -278,7 +278,7 @@ class OpenLedger:
 
     def reply_stream(self) -> str:
         """Return the name of this feeder's stream of replies."""
-        return f"{self._prefix}replies:{self.me}"
+        return f"{self._prefix}replies:{self.worker_id}"
 
     async def generation(self) -> str:
         """Return the generation of this Redis; a restart, a failover and FLUSHALL begin another."""
@@ -288,29 +288,29 @@ class OpenLedger:
         """Count the workers with a recent heartbeat."""
         return int(await self._redis.zcount(self._roster, await self._now() - ALIVE, "+inf"))
 
-    async def beat(self) -> None:
+    async def send_heartbeat(self) -> None:
         """Send a heartbeat, which names the orders that this worker has."""
-        me = self._workers + self.me
+        key = self._workers + self.worker_id
         now = await self._now() if self._is_worker else 0
         async with self._redis.pipeline(transaction=True) as pipe:
             # Anew: a Redis that was restarted may remember orders that this worker no longer has.
-            pipe.delete(me)
+            pipe.delete(key)
             if self._held:
-                pipe.sadd(me, *self._held)
-                pipe.expire(me, ALIVE)
+                pipe.sadd(key, *self._held)
+                pipe.expire(key, ALIVE)
             if self._is_worker:
-                pipe.zadd(self._roster, {self.me: now})
+                pipe.zadd(self._roster, {self.worker_id: now})
                 pipe.zremrangebyscore(self._roster, "-inf", now - ALIVE)
                 pipe.expire(self._roster, ALIVE)
             pipe.expire(self._generation_key, self._keep)
             await pipe.execute()
 
-    async def beat_on(self) -> None:
+    async def send_heartbeats(self) -> None:
         """Send heartbeats until cancelled."""
         while True:
             await asyncio.sleep(ALIVE / _HEARTBEATS)
             try:
-                await self.beat()
+                await self.send_heartbeat()
             except RedisError as error:
                 _log.debug("a heartbeat of the fleet failed: %s", type(error).__name__)
 
@@ -319,9 +319,9 @@ class OpenLedger:
         for batcher in (self._claim, self._sending, self._end, self._reply):
             await batcher.aclose()
         with suppress(RedisError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL), self._redis.pipeline() as pipe:
-                pipe.delete(self._workers + self.me)
-                pipe.zrem(self._roster, self.me)
+            async with asyncio.timeout(_LEAVE_TIMEOUT), self._redis.pipeline() as pipe:
+                pipe.delete(self._workers + self.worker_id)
+                pipe.zrem(self._roster, self.worker_id)
                 await pipe.execute()
 
     async def _now(self) -> int:
@@ -340,7 +340,9 @@ class OpenLedger:
     async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[Any]:
         keys = [self._workers, self._doubts, *(order for order, *_ in items)]
         arguments = [argument for _, *arguments in items for argument in arguments]
-        return await self._script.run(keys, [act, self.me, str(ALIVE), str(self._keep), *arguments])
+        return await self._script.run(
+            keys, [act, self.worker_id, str(ALIVE), str(self._keep), *arguments]
+        )
 
     async def _send_replies(self, items: Sequence[tuple[str, int, str]]) -> list[None]:
         replies: dict[str, dict[Any, Any]] = {}

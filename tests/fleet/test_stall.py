@@ -165,7 +165,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
         for _ in range(workers):
             opened = await stack.enter_async_context(ledger.open())
             Worker(client, opened)
-            await opened.beat()
+            await opened.send_heartbeat()
         yield await stack.enter_async_context(Fleet.open(feed, client, ledger))
 
 
@@ -198,12 +198,12 @@ async def test_worker_that_leaves_or_is_silent_is_not_counted(
         async with ledger.open() as leaving:
             for opened in (silent, leaving):
                 opened.enlist()
-                await opened.beat()
-            await feeder.beat()
+                await opened.send_heartbeat()
+            await feeder.send_heartbeat()
             assert await feeder.workers() == 2
         assert await feeder.workers() == 1
         with redis_server.client() as client:
-            client.zadd("clickpost:{counted}:workers", {silent.me: 1.0})
+            client.zadd("clickpost:{counted}:workers", {silent.worker_id: 1.0})
         assert await feeder.workers() == 0
 
 

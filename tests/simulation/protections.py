@@ -256,7 +256,7 @@ PROTECTIONS: dict[str, Protection] = {
             invariants=_invariants("settle", "double"),
             off=_first_of(
                 ("bulk.journal:Journal", "left_to_settle"),
-                ("bulk.moment:Timestamp", "left_of"),
+                ("bulk.timestamp:Timestamp", "left_of"),
                 by=lambda self, *_: 0.0,
             ),
         ),
