@@ -1,4 +1,4 @@
-"""What the sandbox keeps of an order or a registration for later responses and webhooks."""
+"""What the sandbox reads in the payload of an order or a registration, of any version."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -66,13 +66,13 @@ def details_of(payload: JSON) -> JSON:
     pickup, drop = address(payload, "pickup"), address(payload, "drop")
     person = {**drop, **section(payload, "consumer_details")}
     invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
-    shipment = "shipment_details|shipment_info|additional"
+    places = "shipment_details|shipment_info|additional"
     return {
         "pickup_city": pickup.get("city"),
         "drop_city": drop.get("city"),
-        "order_id": get(payload, f"{shipment}.order_id"),
-        "invoice_number": get(payload, f"{shipment}.invoice_number") or invoices[0].get("number"),
-        "currency_code": get(payload, f"{shipment}.currency_code") or "INR",
+        "order_id": get(payload, f"{places}.order_id"),
+        "invoice_number": get(payload, f"{places}.invoice_number") or invoices[0].get("number"),
+        "currency_code": get(payload, f"{places}.currency_code") or "INR",
         "channel_name": get(payload, "additional.channel_name"),
         "min_edd": get(payload, "additional.min_edd"),
         "max_edd": get(payload, "additional.max_edd"),
