@@ -137,7 +137,8 @@ class Event(ResponseModel):
     waybill: str | None = None
     courier_partner: Annotated[int | None, WireName("cp_id")] = None
     status: str | None = None
-    remark: str | None = None
+    # As in `Scan`: couriers write who received the parcel into it.
+    remark: Annotated[str | None, Personal()] = None
     location: str | None = None
     timestamp: str | None = None
     clickpost_status_code: TrackingCode | int | None = None
