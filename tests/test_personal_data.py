@@ -264,6 +264,17 @@ def test_repr_of_a_webhook_event_shows_no_personal_data() -> None:
     assert "status='Delivered'" in repr(event)
 
 
+@pytest.mark.parametrize("body", [{"remark": NAME}, [NAME], NAME])
+@pytest.mark.parametrize("token", ["canary-token", None])
+def test_frames_of_a_refused_webhook_contain_neither_personal_data_nor_the_token(
+    body: Any, token: str | None
+) -> None:
+    with pytest.raises(webhooks.WebhookError) as caught:
+        webhooks.parse(json.dumps(body).encode(), {"webhook_key": "wrong-canary"}, token=token)
+
+    assert locals_of_the_package(caught.value) == []
+
+
 @pytest.mark.asyncio
 async def test_events_contain_no_personal_data() -> None:
     listener = Listener()
