@@ -17,7 +17,14 @@ import pytest
 from rich.pretty import pretty_repr
 
 import clickpost_async
-from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, RetryPolicy, structure
+from clickpost_async import (
+    ClickPost,
+    ClickPostError,
+    InvalidRequestError,
+    RetryPolicy,
+    structure,
+    webhooks,
+)
 from clickpost_async._core import call_state
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
@@ -243,6 +250,29 @@ def test_reprs_of_structures_show_no_personal_data() -> None:
     assert leaks([repr(known), str(known), f"{known}", repr([known])]) == []
     assert leaks([pretty_repr(known), pretty_repr([known])]) == []
     assert "drop_city='Pune'" in pretty_repr(known)
+
+
+def test_repr_of_a_webhook_event_shows_no_personal_data() -> None:
+    scan = {"remark": f"Delivered to {NAME}, {PHONE}", "status": "Delivered"}
+    push = {"waybill": "W-1", "clickpost_status_code": 8, "consignee": NAME, **scan}
+    push["additional"] = {"latest_status": {**scan, "receiver": {"name": NAME}}}
+
+    event = webhooks.parse(json.dumps(push).encode(), {}, token=None)
+
+    assert event.remark == scan["remark"]
+    assert leaks([repr(event), pretty_repr(event)]) == []
+    assert "status='Delivered'" in repr(event)
+
+
+@pytest.mark.parametrize("body", [{"remark": NAME}, [NAME], NAME])
+@pytest.mark.parametrize("token", ["canary-token", None])
+def test_frames_of_a_refused_webhook_contain_neither_personal_data_nor_the_token(
+    body: Any, token: str | None
+) -> None:
+    with pytest.raises(webhooks.WebhookError) as caught:
+        webhooks.parse(json.dumps(body).encode(), {"webhook_key": "wrong-canary"}, token=token)
+
+    assert locals_of_the_package(caught.value) == []
 
 
 @pytest.mark.asyncio
