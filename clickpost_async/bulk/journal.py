@@ -1,8 +1,9 @@
 """The journal of a bulk run: every order is in it before its first byte is sent.
 
 One that outlives the run is a file. A separate thread flushes it to disk; writes that are queued
-meanwhile share the next transaction. At a low rate an outcome waits a few milliseconds for the next
-order that is about to be sent, so that one flush serves both.
+meanwhile share the next transaction, and flushes are some milliseconds apart, so that many orders
+in flight share them. At a low rate an outcome waits a few milliseconds for the next order that is
+about to be sent, so that one flush serves both.
 """
 
 import asyncio
@@ -36,6 +37,9 @@ _PAGE = 200
 # For how many seconds an outcome waits for the next order that is about to be sent, if one was sent
 # as recently as that. A crash meanwhile leaves its order in doubt: it is looked up, not lost.
 _LINGER = 0.02
+# A flush begins so many seconds after the one before, at the earliest: with many orders in flight,
+# those that are about to be sent meanwhile share it.
+_FLUSH_INTERVAL = 0.008
 
 
 class PendingWrite(Generic[T]):
@@ -94,6 +98,7 @@ class Journal:
         self._waiting: list[PendingWrite[Any]] = []
         self._writing = False
         self._last_sending = -math.inf
+        self._last_flush = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._broken: JournalError | None = None
 
@@ -146,6 +151,11 @@ class Journal:
         finally:
             journal._store.close()
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives the run."""
+        return self._writer is not None
+
     # --- orders -----------------------------------------------------------------------------------
 
     async def admit(self, entry: JournalEntry) -> Admission:
@@ -163,7 +173,7 @@ class Journal:
 
     async def sending(self, key: Key) -> None:
         """Wait until it is durable that the order is about to be sent."""
-        if self._writer is None:
+        if not self.is_durable:
             # It is gone with the run, within which orders of one reference number take turns.
             return
         self._last_sending = loop_time()
@@ -194,13 +204,8 @@ class Journal:
             self._run_inline(write)
             return write
         self._waiting.append(write)
-        if self._writing:
-            return write
-        loop = asyncio_loop() if lingers else None
-        if loop is None:
-            self._flush()
-        elif self._timer is None:
-            self._timer = loop.call_later(_LINGER, self._flush)
+        if not self._writing:
+            self._schedule_flush(lingers=lingers)
         return write
 
     def _run_inline(self, write: PendingWrite[Any]) -> None:
@@ -214,8 +219,23 @@ class Journal:
         writes, self._waiting = self._waiting, []
         return writes
 
+    def _schedule_flush(self, *, lingers: bool = False) -> None:
+        loop = asyncio_loop()
+        if loop is None:
+            self._flush()
+            return
+        now = loop.time()
+        due = now + _LINGER if lingers else self._last_flush + _FLUSH_INTERVAL
+        if due <= now:
+            self._flush()
+        elif self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(due, self._flush)
+
     def _flush(self) -> None:
         self._writing = True
+        self._last_flush = loop_time()
         self._run(self._take_waiting())
 
     def _run(self, writes: list[PendingWrite[Any]]) -> None:
@@ -243,7 +263,7 @@ class Journal:
         self._writing = False
         self._end(writes, results)
         if self._waiting:
-            self._flush()
+            self._schedule_flush()
 
     def _end(self, writes: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         if not isinstance(results, Exception):

@@ -48,8 +48,6 @@ class JournalFile(JournalStore):
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
-        # As it is now: the working directory may change.
-        self._place = self._path.absolute()
         with _explaining_errors(self._path):
             # Before anything is created, changed or locked: it may be another program's file.
             _refuse_foreign(self._path)
@@ -64,6 +62,9 @@ class JournalFile(JournalStore):
             except BaseException:
                 os.close(self._lock)
                 raise
+        # As they are now: the working directory may change.
+        place = self._path.absolute()
+        self._opened = ((place, self._file), (Path(f"{place}-lock"), self._lock))
         super().__init__(database, run=int(_read_setting(database, "run")), is_durable=True)
 
     def _lock_file(self) -> int:
@@ -144,8 +145,7 @@ class JournalFile(JournalStore):
 
         Writes would succeed, and could not be found by the run that resumes this one.
         """
-        for suffix, descriptor in (("", self._file), ("-lock", self._lock)):
-            place = Path(f"{self._place}{suffix}")
+        for place, descriptor in self._opened:
             try:
                 is_here = os.path.samestat(place.stat(), os.fstat(descriptor))
             except FileNotFoundError:

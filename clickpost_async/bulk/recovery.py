@@ -215,9 +215,10 @@ class JournaledCreator:
         }
 
     async def _announce(self, market: str, reference: str, _: int) -> None:
-        await self._journal.sending((market, reference))
-        # The run may have ended without this task being cancelled yet, and the next step sends.
-        await checkpoint_if_cancelled()
+        if self._journal.is_durable:
+            await self._journal.sending((market, reference))
+            # The run may have ended without this task being cancelled yet, and the next step sends.
+            await checkpoint_if_cancelled()
 
     def is_observed(self, scheduled: ScheduledOrder) -> bool:
         """Return whether this run's client creates an order, so that its attempts are observed."""

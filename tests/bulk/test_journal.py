@@ -123,6 +123,30 @@ async def test_journal_outcome_shares_the_flush_of_the_next_order(
 
 
 @virtual_time
+async def test_journal_orders_sent_soon_after_a_flush_share_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than any flush of a busy machine.
+    monkeypatch.setattr(journal_module, "_FLUSH_INTERVAL", 60.0)
+    path = tmp_path / "run.db"
+    async with Journal.at(path, account=ME) as journal:
+        for number in (1, 2, 3):
+            await journal.admit(entry(number))
+        await journal.sending(key(1))
+        began, before = anyio.current_time(), commits(path)
+        async with anyio.create_task_group() as group:
+            for number in (2, 3):
+                group.start_soon(journal.sending, key(number))
+        assert commits(path) == before + 1
+        assert anyio.current_time() - began > 30
+        await anyio.sleep(60)
+        began, before = anyio.current_time(), commits(path)
+        await journal.sending(key(1))
+        assert commits(path) == before + 1
+        assert anyio.current_time() - began < 30
+
+
+@virtual_time
 async def test_journal_outcome_is_durable_though_no_order_follows(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     async with Journal.at(path, account=ME) as journal:
