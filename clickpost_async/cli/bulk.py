@@ -89,7 +89,7 @@ async def push(
     merge
         One PDF of all labels, in the order of the file; needs --labels.
     map
-        Which columns of the file are which of ours: shopify, woocommerce, amazon, unicommerce,
+        The map from the file's columns to ours: shopify, woocommerce, amazon, unicommerce,
         shiprocket, or a TOML file (see `map`).
     format
         csv, jsonl or xlsx, if the file's name does not end in it.

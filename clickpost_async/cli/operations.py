@@ -26,27 +26,27 @@ Operation = Callable[..., Awaitable[ResponseModel | Path]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 
-_JSON_FILE = Annotated[str, Parameter(help="a JSON file; - reads standard input")]
+_JSON_FILE = Annotated[str, Parameter(help="A JSON file; - reads standard input.")]
 
 # Help for parameters that the docstring of their operation leaves to the name.
 _USUAL_HELP = {
-    "account_code": "the account with the courier, as `couriers accounts` lists it",
-    "active": "list only accounts that are active, or only others",
-    "courier_partner": "the courier's id, as `couriers accounts` lists it",
-    "disabled": "disable the messages, or enable them again",
-    "end": "the last day, such as 2026-01-31",
-    "hour": "when the hour begins, with a time zone: 2026-01-31T18:00+05:30",
-    "pincode": "six digits, such as 110001",
-    "reference_number": "the merchant's number of the order",
-    "start": "the first day, such as 2026-01-01",
-    "username": "the name of a user of ClickPost's dashboard; the password is asked for",
-    "waybill": "the courier's number of the parcel",
+    "account_code": "The account with the courier, as `couriers accounts` lists it.",
+    "active": "List only accounts that are active, or only others.",
+    "courier_partner": "The courier's id, as `couriers accounts` lists it.",
+    "disabled": "Disable the messages, or enable them again.",
+    "end": "The last day, such as 2026-01-31.",
+    "hour": "When the hour begins, with a time zone: 2026-01-31T18:00+05:30.",
+    "pincode": "Six digits, such as 110001.",
+    "reference_number": "The merchant's number of the order.",
+    "start": "The first day, such as 2026-01-01.",
+    "username": "The name of a user of ClickPost's dashboard; the password is prompted for.",
+    "waybill": "The courier's number of the parcel.",
 }
 # Help for parameters whose docstring names the responses of other operations.
 _TEXT_HELP = {
-    "label": "the URL of a label, as `labels fetch` prints it",
-    "reference": "the number that `reports request` printed",
-    "report": "the URL of a report, as `reports wait` prints it",
+    "label": "The URL of a label, as `labels fetch` prints it.",
+    "reference": "The number that `reports request` printed.",
+    "report": "The URL of a report, as `reports wait` prints it.",
 }
 
 
