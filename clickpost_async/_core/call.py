@@ -216,7 +216,7 @@ class Call(CallState[R]):
             if permit is None:
                 slot.release()
                 permit = await acquire_permit(self)
-            try:
+            with permit:
                 await slot
                 if not self.may_send(permit):
                     continue
@@ -245,5 +245,3 @@ class Call(CallState[R]):
                 permit.succeeded()
                 self.record_success(result)
                 return result
-            finally:
-                permit.release()

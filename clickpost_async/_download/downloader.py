@@ -64,7 +64,7 @@ _HEADERS = (
     ("Connection", "close"),
     ("User-Agent", "clickpost_async"),
 )
-_LIMITS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
+_TIMEOUTS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
 
 
 @frozen(kw_only=True)
@@ -134,7 +134,7 @@ class Downloader:
     async def _request(self, link: CheckedURL) -> AsyncGenerator[Fetched, None]:
         if self.through is not None:
             with _network(link):
-                response = await self.through.fetch(link.url, _HEADERS, _LIMITS)
+                response = await self.through.fetch(link.url, _HEADERS, _TIMEOUTS)
         else:
             response = await self._connect_pinned(link)
         try:
@@ -157,7 +157,7 @@ class Downloader:
             method=b"GET",
             url=httpcore.URL(scheme=scheme, host=host, port=link.port, target=link.target),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
-            extensions={"timeout": _LIMITS._asdict()},
+            extensions={"timeout": _TIMEOUTS.as_extension()},
         )
         try:
             with _network(link):

@@ -39,6 +39,10 @@ class StepTimeouts(NamedTuple):
     write: float
     read: float
 
+    def as_extension(self) -> dict[str, float]:
+        """Return the `timeout` extension of httpcore, whose pool may take as long as connecting."""
+        return {**self._asdict(), "pool": self.connect}
+
 
 @frozen(eq=False)
 class BaseURL:
@@ -94,7 +98,7 @@ class HTTPRequest:
     base: BaseURL
     target: str
     body: bytes | None = field(repr=False)
-    limits: StepTimeouts
+    timeouts: StepTimeouts
     signature: Signature | None = None
 
     def signed(self) -> tuple[str, bytes | None]:
@@ -170,7 +174,7 @@ class Fetcher(Protocol):
     """Requests files in place of connections of our own."""
 
     async def fetch(
-        self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: StepTimeouts
     ) -> Fetched:
         """Send a GET without credentials; raises what the library raises."""
         ...

@@ -79,10 +79,7 @@ class HTTPCoreConnection:
     def _request(self, request: HTTPRequest) -> httpcore.Request:
         body = request.body
         headers = _headers(self._authority, None if body is None else len(body))
-        connect, write, read = request.limits
-        extensions: dict[str, Any] = {
-            "timeout": {"connect": connect, "write": write, "read": read, "pool": connect}
-        }
+        extensions: dict[str, Any] = {"timeout": request.timeouts.as_extension()}
         if _log.isEnabledFor(logging.DEBUG):
             extensions["trace"] = _trace_without_payload
         url = _URL(self._origin, (self._path + request.target).encode("ascii"))

@@ -84,9 +84,8 @@ class PreparedPayload:
 
     def __init__(self, given: object, payload: bytes | None = None) -> None:
         order = _to_structure(given)
-        india = isinstance(order, IndiaOrder)
         self.order = order
-        self.key: Key = ("india" if india else "world", str(order.reference_number))
+        self.key: Key = (_market_of(order), str(order.reference_number))
         self.encoded: EncodedOrder = (
             encode_order(order) if payload is None else EncodedOrder(order, payload)
         )
@@ -111,6 +110,15 @@ def _to_structure(given: object) -> IndiaOrder | WorldOrder:
     return structure(shaped, IndiaOrder) if is_india(shaped) else structure(shaped, WorldOrder)
 
 
+def _market_of(given: Any) -> str:
+    is_for_india = (
+        isinstance(given, IndiaOrder)
+        if isinstance(given, IndiaOrder | WorldOrder)
+        else is_india(given)
+    )
+    return "india" if is_for_india else "world"
+
+
 def _key_of(given: object) -> Key | None:
     """Return the key of an invalid order, if it has a readable reference number."""
     reference = given.reference if isinstance(given, OrderRow) else reference_number_of(given)
@@ -118,11 +126,8 @@ def _key_of(given: object) -> Key | None:
         return None
     if isinstance(given, OrderRow):
         return (given.market.value, reference)
-    if isinstance(given, IndiaOrder | WorldOrder):
-        return ("india" if isinstance(given, IndiaOrder) else "world", reference)
-    shaped: Any = given
     try:
-        return ("india" if is_india(shaped) else "world", reference)
+        return (_market_of(given), reference)
     except InvalidRequestError:
         return None
 
