@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib import import_module
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 import attrs
 from attrs import frozen
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=ResponseModel)
 
-# Needed by the first call, or by the first retry.
-_LOADED_LATE = ("anyio._backends._asyncio", "email.utils", "tenacity")
+# Needed by the first call, by the first retry, or for the message about a mistake.
+_LOADED_LATE = ("anyio._backends._asyncio", "difflib", "email.utils", "hashlib", "tenacity")
 
 # The cheapest request there is; a 404 proves as well that ClickPost responds.
 _HEALTH = Get(
@@ -392,6 +392,13 @@ class ClickPost:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "a client is neither pickled nor copied: make one in each process, or call"
+            " with_options() for a light copy"
+        )
+        raise TypeError(message)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_concurrency={self._runtime.max_concurrency})"

@@ -36,7 +36,7 @@ _KEEP, _CHECK = "CLICKPOST_KEEP_DAYS", "CLICKPOST_CHECK_EVICTION"
 _CONCURRENCY = "CLICKPOST_MAX_CONCURRENCY"
 _DAY = 86_400.0
 # Seconds that a Redis has to respond before workers wait for it.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 # Seconds after a signal until a worker leaves the messages that it could not hand back.
 _STOPPED_WITHIN = STOP_AFTER + 1
 
@@ -74,7 +74,7 @@ async def _check(opening: Ledger) -> None:
     """Raise `UnsuitableRedisError` if orders are not safe in this Redis."""
     async with opening.open() as opened:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 await opened.generation()
         except UnsuitableRedisError:
             raise
