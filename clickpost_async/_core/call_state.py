@@ -1,7 +1,6 @@
 """What is known of a call while it is made: its request, its result, and what is in doubt."""
 
 import math
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -92,10 +91,6 @@ class CallState(Generic[R]):
             if self.options.in_doubt:
                 self.unresolved = self._unknown("the order may have been sent before")
 
-    def __rich_repr__(self) -> Iterator[str]:
-        """Yield what rich shows, which otherwise shows every field of an attrs class."""
-        yield self.endpoint.label
-
     # --- the request ------------------------------------------------------------------------------
 
     def request(self) -> APIRequest:
@@ -138,6 +133,10 @@ class CallState(Generic[R]):
         if contents != self.contents():
             find = self.endpoint.found_by
             self.error = other_contents(state, self.reference, find.label if find else None)
+
+    def __rich_repr__(self) -> tuple[str]:
+        """Return what rich shows, which otherwise shows every field of an attrs class."""
+        return (self.endpoint.label,)
 
     # --- the result -------------------------------------------------------------------------------
 
