@@ -23,6 +23,7 @@ from clickpost_async.fleet.redis_calls import (
     cancel_and_wait,
 )
 from clickpost_async.fleet.server_check import check_server
+from clickpost_async.limits.redis import check_redis_url
 
 _log = logging.getLogger("clickpost_async")
 
@@ -102,7 +103,7 @@ class Ledger:
         check_eviction: Whether Redis is asked for its `maxmemory-policy`.
 
     Raises:
-        ValueError: `account` or `keep` is invalid.
+        ValueError: `url`, `account` or `keep` is invalid.
 
     """
 
@@ -113,6 +114,7 @@ class Ledger:
 
     def __attrs_post_init__(self) -> None:
         """Validate the arguments."""
+        check_redis_url("url", self.url)
         if not re.fullmatch(r"[^{}\s]+", self.account):
             message = (
                 "account: a name without braces or blanks is needed, the same in all processes"

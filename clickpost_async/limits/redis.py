@@ -20,6 +20,7 @@ from clickpost_async.settings import Rate
 
 with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]"):
     from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.connection import parse_url
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
@@ -28,6 +29,26 @@ _SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # One for slots, one for heartbeats, one for a pause.
 _CONNECTIONS = 3
+
+_URL_FORMS = (
+    "redis://, rediss:// or unix:// is needed, such as redis://user:password@host:6379/0;"
+    " percent-encode special characters of the password; instead of a Sentinel give the master, or"
+    " a host name that follows it"
+)
+
+
+def check_redis_url(name: str, url: str) -> bool:
+    """Return whether a URL of Redis has a password.
+
+    Raises `ValueError`, which shows no part of the URL, where it is none.
+    """
+    try:
+        return bool(parse_url(url).get("password"))
+    except (AttributeError, TypeError, ValueError):
+        # The message of redis may quote a part of the password, and error trackers export frames.
+        del url
+        raise ValueError(f"{name}: {_URL_FORMS}") from None
+
 
 # Counts the processes that were alive within 15 s, and books calls that leave without a slot.
 HEARTBEAT = """
@@ -88,18 +109,16 @@ class RedisBucket(DistributedLimiter):
                 "account: a name without braces or blanks is needed, the same in all processes"
             )
             raise ValueError(message)
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            message = "url: redis://, rediss:// or unix:// is needed"
-            raise ValueError(message)
         if process_count is not None and process_count < 1:
             message = "process_count: the number of processes that share the rate, 1 or more"
             raise ValueError(message)
         self._url = url
         self._rate = rate
         self._account = account
+        del url  # error trackers export the variables of frames that fail
+        check_redis_url("url", self._url)
         # The braces: all of an account is on one node of a cluster.
         self._key = f"clickpost:{{{account}}}:rate"
-        _pool(url)
         super().__init__(rate, process_count, f"the shared rate of {account}")
 
     def __repr__(self) -> str:
