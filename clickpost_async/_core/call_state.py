@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -126,10 +125,6 @@ class CallState(Generic[R]):
         if self.is_too_late:
             self.error = self.too_late()
 
-    def __rich_repr__(self) -> Iterator[str]:
-        """Yield what rich shows, which otherwise shows every field of an attrs class."""
-        yield self.endpoint.label
-
     # --- the request ------------------------------------------------------------------------------
 
     def request(self) -> APIRequest:
@@ -172,6 +167,10 @@ class CallState(Generic[R]):
         if contents != self.contents():
             find = self.endpoint.found_by
             self.error = other_contents(state, self.reference, find.label if find else None)
+
+    def __rich_repr__(self) -> tuple[str]:
+        """Return what rich shows, which otherwise shows every field of an attrs class."""
+        return (self.endpoint.label,)
 
     # --- the result -------------------------------------------------------------------------------
 

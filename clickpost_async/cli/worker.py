@@ -21,12 +21,11 @@ from clickpost_async.integrations.taskiq import (
     feed,
     order_task,
 )
-from clickpost_async.limits.redis import RedisBucket
+from clickpost_async.limits.redis import RedisBucket, check_redis_url
 from clickpost_async.settings import Rate
 
 with require("workers need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
-    from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
     from taskiq.cli.worker.run import run_worker
@@ -98,15 +97,7 @@ def redis_url(given: str | None) -> str:
     url = (given or os.environ.get(_URL, "")).strip()
     if not url:
         raise ValueError(f"no Redis: set {_URL}, such as redis://127.0.0.1:6379")
-    try:
-        has_password = bool(parse_url(url).get("password"))
-    except ValueError:
-        # Its message may quote a part of the password.
-        raise ValueError(
-            "not a Redis URL: redis://, rediss:// or unix:// is needed, such as"
-            " redis://user:password@host:6379/0; percent-encode special characters of the password;"
-            " instead of a Sentinel give the master, or a host name that follows it"
-        ) from None
+    has_password = check_redis_url("not a Redis URL", url)
     if given and has_password:
         print_message(
             "warning: all users of this machine can read the Redis password in the command line:"

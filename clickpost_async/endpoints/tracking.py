@@ -244,6 +244,9 @@ class Tracking(Namespace):
 
         """
         if reference_number is None:
+            if waybill is None and courier_partner is None:
+                message = "give it, or waybill and courier_partner"
+                raise InvalidRequestError.of([Problem("reference_number", message)])
             check(waybill=waybill, courier_partner=courier_partner)
             query: Query = {"waybill": waybill, "cp_id": courier_partner}
             return await self._caller.get(SECURITY_KEY, query)

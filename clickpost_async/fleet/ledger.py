@@ -24,6 +24,7 @@ from clickpost_async.fleet.redis_calls import (
     cancel_and_wait,
 )
 from clickpost_async.fleet.server_check import check_server
+from clickpost_async.limits.redis import check_redis_url
 
 _log = logging.getLogger("clickpost_async")
 
@@ -104,7 +105,7 @@ class Ledger:
 
     Raises:
         TypeError: `keep` is not a number.
-        ValueError: `account` or `keep` is invalid.
+        ValueError: `url`, `account` or `keep` is invalid.
 
     """
 
@@ -115,6 +116,7 @@ class Ledger:
 
     def __attrs_post_init__(self) -> None:
         """Validate the arguments."""
+        check_redis_url("url", self.url)
         key_prefix(self.account)
         check_number("keep", self.keep, unit="seconds", minimum=1)
 

@@ -21,6 +21,7 @@ from clickpost_async.settings import Rate
 
 with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]"):
     from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.connection import parse_url
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
@@ -31,6 +32,25 @@ _HEARTBEAT_SCRIPT = _SCRIPTS.joinpath("heartbeat.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # One for slots, one for heartbeats, one for a pause.
 _CONNECTIONS = 3
+
+_URL_FORMS = (
+    "redis://, rediss:// or unix:// is needed, such as redis://user:password@host:6379/0;"
+    " percent-encode special characters of the password; instead of a Sentinel give the master, or"
+    " a host name that follows it"
+)
+
+
+def check_redis_url(name: str, url: str) -> bool:
+    """Return whether a URL of Redis has a password.
+
+    Raises `ValueError`, which shows no part of the URL, where it is none.
+    """
+    try:
+        return bool(parse_url(url).get("password"))
+    except (AttributeError, TypeError, ValueError):
+        # The message of redis may quote a part of the password, and error trackers export frames.
+        del url
+        raise ValueError(f"{name}: {_URL_FORMS}") from None
 
 
 class RedisBucket(DistributedLimiter):
@@ -68,18 +88,15 @@ class RedisBucket(DistributedLimiter):
     def __init__(
         self, url: str, rate: Rate, *, account: str, process_count: int | None = None
     ) -> None:
+        self._url = url
+        del url  # error trackers export the variables of frames that fail
+        check_redis_url("url", self._url)
         self._key = f"{key_prefix(account)}rate"
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            message = "url must begin with redis://, rediss:// or unix://"
-            raise ValueError(message)
         check_instance("rate", rate, Rate, "a Rate, such as Rate(200)")
         if process_count is not None:
             check_number("process_count", process_count, unit="processes", minimum=1, whole=True)
-        self._url = url
         self._rate = rate
         self._account = account
-        # Raises what is wrong with the URL; it connects to nothing.
-        _pool(url)
         super().__init__(rate, process_count, f"the shared rate of {account}")
 
     def __repr__(self) -> str:

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 import redis
 
 from clickpost_async import ClickPost
+from clickpost_async.fleet.ledger import Ledger
 from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
@@ -97,10 +100,28 @@ def test_number_in_place_of_a_rate_is_refused_with_advice() -> None:
         RedisBucket("redis://127.0.0.1", rate, account="acme")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
-def test_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^url must begin with redis://, rediss:// or unix://$"):
-        RedisBucket(url, RATE, account="acme")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:6379",
+        "http://127.0.0.1",
+        "",
+        "redis://127.0.0.1:secret",
+        "redis://:secret/password@127.0.0.1",
+        5,
+        None,
+    ],
+)
+@pytest.mark.parametrize("make", [partial(RedisBucket, rate=RATE), Ledger])
+def test_url_that_is_not_of_redis_is_refused_without_being_repeated(make: Any, url: Any) -> None:
+    wanted = "redis://, rediss:// or unix:// is needed.*; percent-encode special characters of the"
+    with pytest.raises(ValueError, match=f"^url: {wanted}") as caught:
+        make(url, account="acme")
+
+    assert "secret" not in str(caught.value)
+    if make is not Ledger:  # its first frame is that of the constructor which attrs has made
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        assert "secret" not in repr([frame.f_locals for frame in frames[1:]])
 
 
 def test_repr_shows_the_settings_without_the_password() -> None:
