@@ -11,9 +11,8 @@ from pathlib import Path
 from clickpost_async._codec.response import _UNRECOGNISED, BY_STATUS
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import Outcome
-from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.commands import commands_of
-from clickpost_async.sandbox.http import faults as faults_module
+from clickpost_async.sandbox import Fault
+from clickpost_async.sandbox.commands import COMMANDS, Command
 from clickpost_async.structures import (
     Bucket,
     NdrCode,
@@ -168,13 +167,27 @@ def _members(what: str, kind: type[IntEnum]) -> str:
 
 def faults() -> str:
     """Return a row for each fault that the sandbox injects."""
-    return faults_module.table() + "\n"
+    rows = ["| fault | order placed | what the client sees |", "| --- | --- | --- |"]
+    rows += [
+        f"| `{fault}` | {'yes' if fault.books else 'no'} | {fault.effect} |" for fault in Fault
+    ]
+    return "\n".join(rows) + "\n"
 
 
 def control() -> str:
     """Return a row for each call of the sandbox's control API."""
-    rows = [command.row for command in commands_of(Sandbox)]
-    return "\n".join(("| request | body | what it does |", "| --- | --- | --- |", *rows)) + "\n"
+    rows = ["| request | body | what it does |", "| --- | --- | --- |"]
+    rows += map(_command_row, COMMANDS)
+    return "\n".join(rows) + "\n"
+
+
+def _command_row(command: Command) -> str:
+    path = re.sub(r"{(\w+)(:path)?}", lambda found: found[1].upper(), command.path)
+    queried = [f"{name}=…" for name in command.parameters if f"{{{name}" not in command.path]
+    query = "?" + "&".join(reversed(queried)) if queried and command.method == "GET" else ""
+    example = f" `{command.example}` " if command.example else " "
+    text = (command.call.__doc__ or "").partition("\n")[0].partition("; raises")[0].rstrip(".")
+    return f"| `{command.method} /control{path}{query}` |{example}| {text} |"
 
 
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {

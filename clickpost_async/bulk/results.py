@@ -316,11 +316,14 @@ class _XLSXWriter:
 
 # The longest text that a cell of a workbook can hold.
 _MAX_TEXT = 32_767
+_DATE, _TIME = r"\d{1,4}([-/]\d{1,4}){1,2}", r"\d{1,2}:\d\d(:\d\d)?"
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-# What Excel changes when it opens a CSV file: long numbers, leading zeros, exponents and dates.
+# What Excel changes when it opens a CSV file: long numbers, leading and trailing zeros, exponents,
+# thousands, percentages, truth values, dates and times.
 _CHANGED_BY_EXCEL = re.compile(
-    rf"\d{{12,}}|0\d+|\d+e\d+|\d{{1,4}}([-/]\d{{1,4}}){{1,2}}"
-    rf"|\d{{1,2}}[-/ ]?({_MONTHS})[a-z]*|({_MONTHS})[a-z]*[-/ ]?\d{{1,4}}",
+    r"\d{12,}|0\d+|\d+\.\d*0|\d+e\d+|\d{1,3}(,\d{2,3})+(\.\d+)?|\d+(\.\d+)?%|true|false"
+    rf"|{_DATE}([ T]{_TIME})?|{_TIME}"
+    rf"|\d{{1,2}}[-/ ]?({_MONTHS})[a-z]*([-/ ]\d{{2,4}})?|({_MONTHS})[a-z]*[-/ ]?\d{{1,4}}",
     re.ASCII | re.IGNORECASE,
 ).fullmatch
 

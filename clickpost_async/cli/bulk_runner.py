@@ -309,7 +309,7 @@ def status(journal: Path) -> int:
         JournalState.PLACED: "placed",
         JournalState.REJECTED: "rejected",
         JournalState.ACCEPTED: "not sent",
-        JournalState.SENDING: "in doubt: a run ended while they were in flight",
+        JournalState.SENDING: "in doubt: in flight now, or when a run ended",
         JournalState.UNKNOWN: "in doubt: no response received",
         JournalState.QUEUED: "ClickPost is working on them",
     }

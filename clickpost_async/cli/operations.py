@@ -1,4 +1,4 @@
-"""A command for every operation, made from `CATALOG` and the coroutines' signatures."""
+"""A command for every coroutine of the chapters, made from its signature."""
 
 import inspect
 import json
@@ -16,12 +16,13 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from clickpost_async.cli.account import client
+from clickpost_async.cli.messages import print_message
 from clickpost_async.cli.output import failed, show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.errors import ClickPostError
 from clickpost_async.structures import ResponseModel
 
-Operation = Callable[..., Awaitable[ResponseModel]]
+Operation = Callable[..., Awaitable[ResponseModel | Path]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 
@@ -38,31 +39,31 @@ _USUAL_HELP = {
     "end": "the last day, such as 2026-01-31",
     "hour": "when the hour begins, with a time zone: 2026-01-31T18:00+05:30",
     "pincode": "six digits, such as 110001",
-    "reference": "the number that `reports request` returned",
     "reference_number": "the merchant's number of the order",
     "start": "the first day, such as 2026-01-01",
     "username": "the name of a user of ClickPost's dashboard; the password is asked for",
     "waybill": "the courier's number of the parcel",
 }
+# Help for parameters whose docstring names the responses of other operations.
+_TEXT_HELP = {
+    "label": "the URL of a label, as `labels fetch` prints it",
+    "reference": "the number that `reports request` printed",
+    "report": "the URL of a report, as `reports wait` prints it",
+}
 
 
 def chapters() -> list[App]:
     """Return the commands: one for each chapter, with one for each of its operations."""
-    found: dict[str, App] = {}
-    for name in CATALOG:
-        chapter, verb = name.split(".")
-        operation = _operation(chapter, verb)
-        text = sys.modules[operation.__module__].__doc__
-        app = found.setdefault(chapter, App(name=chapter, help=text))
-        app.command(_command(chapter, verb, operation), name=verb.replace("_", "-"))
-    return list(found.values())
+    return [_chapter(name) for name in dict.fromkeys(name.split(".")[0] for name in CATALOG)]
 
 
-def _operation(chapter: str, verb: str) -> Operation:
-    """Return an operation's coroutine."""
-    module = import_module(f"clickpost_async.endpoints.{chapter}")
-    operation: Operation = getattr(getattr(module, chapter.title()), verb)
-    return operation
+def _chapter(name: str) -> App:
+    module = import_module(f"clickpost_async.endpoints.{name}")
+    app = App(name=name, help=module.__doc__)
+    for verb, operation in vars(getattr(module, name.title())).items():
+        if inspect.iscoroutinefunction(operation) and not verb.startswith("_"):
+            app.command(_command(name, verb, operation), name=verb.replace("_", "-"))
+    return app
 
 
 def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
@@ -75,8 +76,9 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
         if (kind := _kind(hints[parameter.name])) is not None and parameter.name != "password"
     }
     for name, parameter in options.items():
-        if f" {name}: " not in text and name in _USUAL_HELP:
-            kind = Annotated[parameter.annotation, Parameter(help=_USUAL_HELP[name])]
+        known = _TEXT_HELP if f" {name}: " in text else _USUAL_HELP
+        if name in known and parameter.annotation is not _JSON_FILE:
+            kind = Annotated[parameter.annotation, Parameter(help=known[name])]
             options[name] = parameter.replace(annotation=kind)
     signature = inspect.Signature(list(options.values()))
     reads = {name for name, parameter in options.items() if parameter.annotation is _JSON_FILE}
@@ -109,7 +111,7 @@ def _kind(hint: Any) -> Any:
     arms = [arm for arm in _arms(hint) if arm is not types.NoneType]
     if any(arm in _PLAIN for arm in arms) and not any(_is_many(arm) for arm in arms):
         # The response of another operation is a reference too, but none to be typed.
-        typed = [arm for arm in _arms(hint) if not hasattr(arm, "__attrs_attrs__")]
+        typed = [arm for arm in _arms(hint) if arm in (*_PLAIN, types.NoneType)]
         return reduce(operator.or_, typed)
     if any(_is_many(arm) and typing.get_args(arm) == (str,) for arm in arms):
         return list[str]
@@ -156,5 +158,9 @@ async def _run(chapter: str, verb: str, values: Mapping[str, Any]) -> int:
             response = await partial(operation, **values)()
         except ClickPostError as error:
             return failed(error)
-    show(response)
+        except OSError as error:
+            # The error of a download names a temporary file.
+            print_message(f"{values.get('path')}: {error.strerror}")
+            return 1
+    show(str(response) if isinstance(response, Path) else response)
     return 0

@@ -111,6 +111,8 @@ _PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "
 _ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
 _LONGEST_PLACEHOLDER = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
+# As ?öför; in a URL it begins the query.
+_LOST_LETTER = re.compile(r"(?!.*(?:://|www\.)).*\?\w").match
 _LONGEST_SHOWN = 60
 _MOST_KNOWN = 4096
 
@@ -146,6 +148,11 @@ def read_cell(cell: str, kind: CellKind, context: CellContext | None = None) -> 
             return None
         context.note(cell, text)
     refuse_damage(text, kind)
+    if "?" in text and _LOST_LETTER(text):
+        context.warnings.append(
+            "has a question mark before a letter, as where letters were lost when the file was "
+            "saved; if so, fill it in again and save as CSV UTF-8 or XLSX"
+        )
     if not text.isascii():
         if kind in _PROSE:
             _suspect_encoding(text, context)
@@ -232,12 +239,29 @@ _PUNCTUATION = ".,;:_*/\\|~'\"`-\u2013\u2014 "
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{.*?\}").search
 
 
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_MADE_DATE = re.compile(
+    rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
+    r"|\d{4}-\d\d-\d\d(?:[T ]00:00:00(?:\.0+)?Z?)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
+
+
+def _suspect_date(text: str, context: CellContext) -> None:
+    if _MADE_DATE(text):
+        context.warnings.append(
+            "looks like a date, which spreadsheets make of text such as 11-26; "
+            "if it is none, format the column as text and fill it in again"
+        )
+
+
 def _text(text: str, context: CellContext) -> str:
     if not text.strip(_PUNCTUATION):
         context.warnings.append(f"holds {shown(text)}, which is no value, and is sent as text")
     # A spreadsheet hides the apostrophe before text that it would read as a formula.
     if text[0] == "'" and text[1:].startswith(_FORMULA):
         return text[1:]
+    _suspect_date(text, context)
     if text[0] == "=":
         context.warnings.append("looks like a formula, and is sent as text")
     if ("&" in text or "<" in text) and (html := _HTML.search(text)):
@@ -255,23 +279,11 @@ def _place(text: str, context: CellContext) -> str | None:
     return _text(plain, context) if plain else None
 
 
-_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
-_DATE_OF_CODE = re.compile(
-    rf"\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?|{_MONTH}-\d\d(?:\d\d)?"
-    r"|\d{4}-\d\d-\d\d(?:T00:00:00)?|\d{1,2}([-/])\d{1,2}\1(?:\d\d){1,2}",
-    re.ASCII | re.IGNORECASE,
-).fullmatch
-
-
 def _code(text: str, context: CellContext) -> str | None:
     plain = _digits(text, context)
     if plain is None:
         return None
-    if _DATE_OF_CODE(plain):
-        context.warnings.append(
-            "looks like a date, which spreadsheets make of codes such as 11-26; "
-            "if it is none, format the column as text and fill it in again"
-        )
+    _suspect_date(plain, context)
     decimal = _DECIMAL(plain)
     if decimal is None:
         return plain

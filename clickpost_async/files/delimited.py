@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -49,15 +50,19 @@ class Records(Iterator[Record]):
         self.is_quoted: bool = is_quoted
         self._lines = lines
         self._all_quoted = False
+        # The fewest values of a row so far: some writers leave out the empty ones at its end.
+        self._narrowest = math.inf
         self._records = self._tab_records() if delimiter == "\t" else self._csv_records()
 
     def __next__(self) -> Record:
         number, cells = next(self._records)
         if isinstance(cells, UnreadableLineError):
             return number, cells
-        if self.width and len(cells) < self.width and self._lines.is_cut_off:
-            message = f"the file ends in this row, after {len(cells)} of {self.width} values"
-            return number, UnreadableLineError(f"{message}; get a complete file")
+        if self.width:
+            if len(cells) < min(self.width, self._narrowest) and self._lines.is_cut_off:
+                message = f"the file ends in this row, after {len(cells)} of {self.width} values"
+                return number, UnreadableLineError(f"{message}; get a complete file")
+            self._narrowest = min(self._narrowest, len(cells))
         return number, cells
 
     def _csv_records(self) -> Iterator[Record]:

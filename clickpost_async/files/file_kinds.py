@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from clickpost_async.files.text import detect_utf16
+from clickpost_async.files.text import detect_wide_encoding
 
 Format = Literal["csv", "jsonl", "xlsx"]
 
@@ -60,7 +60,7 @@ def describe_other_file(start: bytes, form: Format | None) -> str | None:
     if not start:
         # An empty file of JSON Lines has no orders; a table has headings at least.
         return None if form == "jsonl" else "empty; export it again"
-    if detect_utf16(start) or (is_zip(start) and not start[30:].startswith(b"mimetype")):
+    if detect_wide_encoding(start) or (is_zip(start) and not start[30:].startswith(b"mimetype")):
         return None
     if form == "xlsx" and not is_zip(start):
         return "not an .xlsx workbook, whatever its name or format"

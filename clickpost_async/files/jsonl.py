@@ -73,6 +73,11 @@ def _json_object(text: str) -> Mapping[str, Any]:
         )
     if not isinstance(value, dict):
         raise UnreadableLineError("every line has to be one order: a JSON object in braces")
+    if not any(isinstance(part, dict) for part in value.values()) and COLUMNS.keys() & value.keys():
+        raise UnreadableLineError(
+            "columns of a table; write the table as CSV, or the fields in pickup_info, drop_info "
+            "and shipment_details, as ClickPost documents them"
+        )
     return {name: part for name, part in value.items() if name not in _REMARKS}
 
 

@@ -21,16 +21,19 @@ def decode(raw: "io.BufferedReader[io.RawIOBase]") -> io.TextIOWrapper:
 
     Bytes that are not UTF-8 are kept as surrogates, which `Lines` decodes line by line.
     """
-    if utf16 := detect_utf16(raw.peek(_PEEKED)):
-        return io.TextIOWrapper(raw, utf16, errors="replace", newline="")
+    if encoding := detect_wide_encoding(raw.peek(_PEEKED)):
+        return io.TextIOWrapper(raw, encoding, errors="replace", newline="")
     return io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
 
 
-def detect_utf16(start: bytes) -> str | None:
-    """Return the codec of a file in UTF-16, by its byte order mark or by its zero bytes.
+def detect_wide_encoding(start: bytes) -> str | None:
+    """Return the codec of a file in UTF-16 or UTF-32, by its byte order mark or by its zero bytes.
 
-    Without a mark, the upper bytes of the first characters, which are ASCII, are zero.
+    In UTF-16 without a mark, the upper bytes of the first characters, which are ASCII, are zero.
     """
+    # Before UTF-16, whose little-endian mark is the beginning of this one.
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     first = start[:_PEEKED].partition(b"\n")[0]

@@ -8,10 +8,8 @@ from urllib.parse import urlsplit
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async.sandbox import commands
 from clickpost_async.sandbox.api import (
     account,
     couriers,
@@ -28,18 +26,18 @@ from clickpost_async.sandbox.api import (
     tracking,
 )
 from clickpost_async.sandbox.api.checks import CREATES
+from clickpost_async.sandbox.commands import COMMANDS
 from clickpost_async.sandbox.control import SandboxControl
 from clickpost_async.sandbox.http.fault_injection import (
     drop,
-    injected_response,
+    injected_reply,
     response_to,
     throttled,
     until_gone,
 )
 from clickpost_async.sandbox.http.faults import Fault
-from clickpost_async.sandbox.http.rate_limit import Limit, busiest
 from clickpost_async.sandbox.http.routing import files_at, router
-from clickpost_async.sandbox.http.traffic import Traffic
+from clickpost_async.sandbox.http.traffic import Limit, Traffic, busiest
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
 from clickpost_async.sandbox.payload import get
@@ -73,7 +71,7 @@ class Application(SandboxControl):
             files_at(self, "/proofs/{name:path}.pdf", labels.proof_file, "application/pdf"),
             files_at(self, "/reports/{name}.csv", reports.report_file, "text/csv"),
         )
-        control = (*commands.routes(self), *page.routes(self))
+        control = (*(command.route(self) for command in COMMANDS), *page.routes(self))
         self._router = router(OPERATIONS.values(), self.respond, (*files, *control))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,12 +125,31 @@ class Application(SandboxControl):
             if not wait and (fault is None or fault.books):
                 self.catch_up()
                 reply = await called.respond(self, call)
-        response = response_to(reply) if reply else None
+        sent = reply
         if wait:
-            response = throttled(max(1, math.ceil(wait)))
+            sent = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
-            response = injected_response(fault, self.faults, called)
-        self._log(called, call, reference, reply, response, fault=fault, moment=moment)
+            sent = injected_reply(fault, self.faults, called)
+        response = response_to(sent) if sent else None
+        key, content = self.api_key.encode(), bytes(response.body) if response else b""
+        self.store.log_call(
+            operation=called.name,
+            about=(reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY),
+            reference_number=reference,
+            method=called.endpoint.method,
+            path=urlsplit(call.url).path,
+            query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
+            body=body.replace(key, _PLACEHOLDER_KEY.encode()) if key else body,
+            payload_hash=fingerprint(body),
+            status=reply.status if reply else None,
+            http_status=sent.http_status if sent else 0,
+            code=sent.code if sent else 0,
+            response=content,
+            fault=fault,
+            seconds=anyio.current_time() - moment,
+            moment=moment,
+            at=self.now(),
+        )
         if response is not None:
             await response(scope, receive, send)
         elif fault is Fault.HANG:
@@ -140,43 +157,6 @@ class Application(SandboxControl):
         else:
             half = response_to(reply) if reply and fault is Fault.HALF_RESPONSE else None
             await drop(scope, receive, send, half=half, reset=self.faults.reset)
-
-    def _log(
-        self,
-        called: Operation,
-        call: SandboxRequest,
-        reference: str,
-        reply: Reply | None,
-        response: Response | None,
-        *,
-        fault: Fault | None,
-        moment: float,
-    ) -> None:
-        about = (reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY)
-        key, content = self.api_key.encode(), bytes(response.body) if response else b""
-        http_status = response.status_code if response else 0
-        status = code = reply.status if reply else None
-        if fault is not None or status is None:
-            envelope = read_json(content)
-            code = Reply(envelope).status if isinstance(envelope, dict) else None
-        self.store.log_call(
-            operation=called.name,
-            about=about,
-            reference_number=reference,
-            method=called.endpoint.method,
-            path=urlsplit(call.url).path,
-            query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
-            body=call.body.replace(key, _PLACEHOLDER_KEY.encode()) if key else call.body,
-            payload_hash=fingerprint(call.body),
-            status=status,
-            http_status=http_status,
-            code=http_status if code is None else code,
-            response=content,
-            fault=fault,
-            seconds=anyio.current_time() - moment,
-            moment=moment,
-            at=self.now(),
-        )
 
 
 def _reference(called: Operation, call: SandboxRequest) -> str:

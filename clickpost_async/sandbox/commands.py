@@ -1,6 +1,6 @@
 """Commands: methods of the sandbox that its control API calls over HTTP, with JSON.
 
-A method is declared once, with `@command`; its parameters, their types and their bounds are those
+A method is declared once, with `@Command`; its parameters, their types and their bounds are those
 of its signature. Over HTTP they come from the path, then from the body of a POST or the query of a
 GET. The response to an invalid request is 400 or 404 with `{"error": "…"}`.
 """
@@ -14,37 +14,23 @@ from types import NoneType
 from typing import Annotated, Any, TypeVar
 
 import attrs
-from attrs import frozen
+from attrs import define, field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clickpost_async.sandbox.http.security import guard
-from clickpost_async.structures._constraints import Pattern
+from clickpost_async.structures._constraints import InRange, Pattern
 from clickpost_async.structures._schema import check_kind, converter, undecorated
 
 _is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
-_COMMAND = "_sandbox_command"
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-@frozen
-class Between:
-    """The bounds of a whole number, both included."""
-
-    least: int
-    most: int
-
-    def __call__(self, number: int) -> str | None:
-        """Return what is wrong with a number, if anything is."""
-        is_within = self.least <= number <= self.most
-        return None if is_within else f"must be from {self.least} to {self.most}"
-
-
 # Of parameters without rules of their own. An unpaired surrogate cannot be encoded as UTF-8.
 _RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
-    int: [Between(0, 2**53)],
+    int: [InRange(0, 10**9)],
     str: [
         Pattern.of(
             r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,1000}",
@@ -53,79 +39,56 @@ _RULES: Mapping[Any, Sequence[Callable[[Any], str | None]]] = {
     ],
 }
 
-Limit = Annotated[int, Between(1, 1000)]
+Limit = Annotated[int, InRange(1, 1000)]
 
 
-@frozen
+COMMANDS: list["Command"] = []
+
+
+@define(eq=False)
 class Command:
-    """One command: its path below `/control`, and how its result is called in the response."""
+    """A method of the sandbox that its control API calls; decorates that method.
 
-    method: str
+    `path` is below `/control`, `result` is the name of the method's result in the response, which
+    is the whole response without it; `example` is a body, for the documentation.
+    """
+
     path: str
-    result: str
-    example: str
-    call: Callable[..., object]
+    method: str = field(default="POST", kw_only=True)
+    result: str = field(default="", kw_only=True)
+    example: str = field(default="", kw_only=True)
+    call: Callable[..., object] = field(init=False)
 
-    @property
-    def row(self) -> str:
-        """Its row in the table of the documentation."""
-        path = re.sub(r"{(\w+)(:path)?}", lambda found: found[1].upper(), self.path)
-        query = "" if self.method == "POST" else _query(self.call)
-        example = f"`{self.example}`" if self.example else ""
-        text = (inspect.getdoc(self.call) or "").partition("\n")[0]
-        text = text.partition("; raises")[0].rstrip(".")
-        return f"| `{self.method} /control{path}{query}` | {example} | {text} |".replace(
-            "|  |", "| |"
-        )
-
-
-def command(
-    path: str, *, method: str = "POST", result: str = "", example: str = ""
-) -> Callable[[F], F]:
-    """Declare a method to be a command; without `result`, its result is the whole response."""
-
-    def declare(call: F) -> F:
-        setattr(call, _COMMAND, Command(method, path, result, example, call))
+    def __call__(self, call: F) -> F:
+        """Declare a method to be the command."""
+        self.call = call
+        COMMANDS.append(self)
         return call
 
-    return declare
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Its parameters, and what each is annotated with."""
+        hints = typing.get_type_hints(self.call, include_extras=True)
+        return {name: kind for name, kind in hints.items() if name != "return"}
 
+    def route(self, sandbox: object) -> Route:
+        """Return its route, for a sandbox."""
 
-def commands_of(cls: type) -> list[Command]:
-    """Return the commands of a class, in the order of their declaration."""
-    methods = (vars(base).values() for base in reversed(cls.__mro__))
-    return [getattr(call, _COMMAND) for part in methods for call in part if hasattr(call, _COMMAND)]
+        async def handle(request: Request) -> Response:
+            body = await request.body()
+            try:
+                queried = request.query_params.items()
+                query = {name: value for name, value in queried if name in self.parameters}
+                given = query if self.method == "GET" else _parsed(body)
+                arguments = _arguments(self, given, request.path_params)
+                value = as_json(self.call(sandbox, **arguments))
+                result = {self.result: value} if self.result else value
+                return JSONResponse({} if result is None else result)
+            except (LookupError, ValueError) as error:
+                status = 404 if isinstance(error, LookupError) else 400
+                return JSONResponse({"error": str(error)}, status)
 
-
-def routes(sandbox: object) -> list[Route]:
-    """Return the routes of the commands of a sandbox."""
-    return [
-        Route(
-            f"/control{command.path}", guard(_endpoint(sandbox, command)), methods=[command.method]
-        )
-        for command in commands_of(type(sandbox))
-    ]
-
-
-def _endpoint(sandbox: object, command: Command) -> Callable[[Request], Any]:
-    async def handle(request: Request) -> Response:
-        body = await request.body()
-        try:
-            query = {
-                name: request.query_params[name]
-                for name in _kinds(command.call)
-                if name in request.query_params
-            }
-            given = query if command.method == "GET" else _parsed(body)
-            arguments = _arguments(command.call, given, request.path_params)
-            value = as_json(command.call(sandbox, **arguments))
-            result = {command.result: value} if command.result else value
-            return JSONResponse({} if result is None else result)
-        except (LookupError, ValueError) as error:
-            status = 404 if isinstance(error, LookupError) else 400
-            return JSONResponse({"error": str(error)}, status)
-
-    return handle
+        return Route(f"/control{self.path}", guard(handle), methods=[self.method])
 
 
 def as_json(value: object) -> object:
@@ -151,11 +114,10 @@ def _parsed(body: bytes) -> Mapping[str, object]:
 
 
 def _arguments(
-    call: Callable[..., object], given: Mapping[str, object], path: Mapping[str, str]
+    command: Command, given: Mapping[str, object], path: Mapping[str, str]
 ) -> dict[str, object]:
     """Return the arguments of a command; raises ValueError for invalid ones."""
-    kinds = _kinds(call)
-    parameters = inspect.signature(call).parameters
+    kinds, parameters = command.parameters, inspect.signature(command.call).parameters
     *_, last = parameters.values()
     if last.kind is inspect.Parameter.VAR_KEYWORD:
         return {name: _checked(name, value, kinds[last.name]) for name, value in given.items()}
@@ -186,14 +148,3 @@ def _checked(name: str, value: object, hint: Any) -> object:
         if message := rule(value):
             raise ValueError(f"{name}: {message}")
     return converter(kind)(value)
-
-
-def _kinds(call: Callable[..., object]) -> dict[str, Any]:
-    hints = typing.get_type_hints(call, include_extras=True)
-    return {name: kind for name, kind in hints.items() if name != "return"}
-
-
-def _query(call: Callable[..., object]) -> str:
-    path = getattr(call, _COMMAND).path
-    names = [f"{name}=…" for name in _kinds(call) if f"{{{name}" not in path]
-    return "?" + "&".join(reversed(names)) if names else ""

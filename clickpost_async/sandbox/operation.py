@@ -33,9 +33,9 @@ class SandboxRequest:
 
 @frozen
 class Reply:
-    """A response; `status` is ClickPost's own, None where there is no envelope."""
+    """A response: JSON, or the text of a page where a client expects JSON."""
 
-    body: JSON
+    body: JSON | str
     http_status: int = 200
     headers: Mapping[str, str] = Factory(dict)
 
@@ -48,15 +48,20 @@ class Reply:
     @property
     def meta(self) -> JSON:
         """The `meta` of an envelope, empty without one; it may be nested in another one."""
-        meta = self.body.get("meta")
+        meta = self.body.get("meta") if isinstance(self.body, Mapping) else None
         inner = meta.get("meta", meta) if isinstance(meta, Mapping) else None
         return inner if isinstance(inner, Mapping) else {}
 
     @property
     def status(self) -> int | None:
-        """The code in `meta.status`."""
+        """The code in `meta.status`, None where there is no envelope."""
         status = self.meta.get("status")
         return status if isinstance(status, int) else None
+
+    @property
+    def code(self) -> int:
+        """ClickPost's code, or else the HTTP status."""
+        return self.http_status if self.status is None else self.status
 
 
 # ClickPost's page of error codes.
@@ -90,6 +95,12 @@ MESSAGES: Mapping[int, str] = {
 }
 
 
+def message_of(status: int, detail: str = "") -> str:
+    """Return ClickPost's message for a code, with a detail if there is one."""
+    return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
+
+
+@define
 class RefusalError(Exception):
     """A call that is rejected with a code of ClickPost's table.
 
@@ -97,25 +108,11 @@ class RefusalError(Exception):
     of any type. A few have a `result` all the same, or a `reply` of their own.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: object = None,
-        *,
-        detail: str = "",
-        result: JSON | None = None,
-        reply: Reply | None = None,
-    ) -> None:
-        self.status: int = status
-        self.reply: Reply | None = reply
-        self.result: JSON | None = result
-        self.message: object = message_of(status, detail) if message is None else message
-        super().__init__(self.message)
-
-
-def message_of(status: int, detail: str = "") -> str:
-    """Return ClickPost's message for a code, with a detail if there is one."""
-    return f"{MESSAGES[status]}: {detail}" if detail else MESSAGES[status]
+    status: int
+    detail: str = field(default="", kw_only=True)
+    message: object = Factory(lambda it: message_of(it.status, it.detail), takes_self=True)
+    result: JSON | None = field(default=None, kw_only=True)
+    reply: Reply | None = field(default=None, kw_only=True)
 
 
 # Called with the sandbox's state; what it returns is the result of a success, or a whole reply.

@@ -4,10 +4,10 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
-from types import FrameType
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -28,7 +28,8 @@ class Served:
 
     def __init__(self, sandbox: Application, *, port: int = 0) -> None:
         self.sandbox = sandbox
-        self._socket = _listening(port)
+        # Listening from the start, so that a client may connect as soon as the address is known.
+        self._socket = socket.create_server((_HOST, port), backlog=_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
         self.url: str = f"http://{_HOST}:{self.port}/api"
         self._server = _Server(sandbox)
@@ -75,26 +76,23 @@ def main(
     """
     if webhooks_to:
         sandbox.webhooks_to(webhooks_to, token=webhook_token)
-    try:
-        listening = _listening(port)
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else error
-        raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
-    with sandbox, listening as listener:
-        origin = f"http://{_HOST}:{listener.getsockname()[1]}"
-        # The process that started this one waits for the first line.
-        print(f"{origin}/api", flush=True)  # noqa: T201
-        print(f"in a browser: {origin}/", flush=True)  # noqa: T201
-        print(*sandbox.export_lines(f"{origin}/api"), sep="\n", flush=True)  # noqa: T201
+    with sandbox, suppress(KeyboardInterrupt):
         try:
-            asyncio.run(_Server(sandbox).serve(sockets=[listener]))
-        except KeyboardInterrupt:
-            return
-
-
-def _listening(port: int) -> socket.socket:
-    # Listening from the start, so that a client may connect as soon as the address is printed.
-    return socket.create_server((_HOST, port), backlog=_BACKLOG)
+            server = Served(sandbox, port=port)
+        except OSError as error:
+            reason = os.strerror(error.errno).lower() if error.errno else error
+            raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
+        lines = (
+            f"in a browser: {server.url.removesuffix('api')}",
+            *sandbox.export_lines(server.url),
+        )
+        try:
+            # The process that started this one waits for the first line.
+            print(server.url, *lines, sep="\n", flush=True)  # noqa: T201
+            while True:
+                time.sleep(3600)
+        finally:
+            server.stop()
 
 
 def _counting(traffic: Traffic) -> type[H11Protocol]:
@@ -143,22 +141,20 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until stopped, without polling ten times a second."""
-        pushing = asyncio.create_task(self._sandbox.keep_pushing_webhooks())
+        sandbox = self._sandbox
+        pushing = asyncio.create_task(
+            sandbox.webhooks.keep_pushing(sandbox.catch_up, sandbox.scan_every)
+        )
         self.ready.set_result(asyncio.get_running_loop())
         await self._over.wait()
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
 
     def stop(self) -> None:
-        """Stop from any thread, or from a signal's handler."""
+        """Stop, from any thread."""
         self.should_exit = True
         if self.ready.done():
             self.ready.result().call_soon_threadsafe(self._over.set)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop, and let uvicorn raise the signal again afterwards."""
-        super().handle_exit(sig, frame)
-        self.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's own
         """Cut every connection, then end the calls that were in flight."""

@@ -1,4 +1,4 @@
-"""The state of a sandbox: its store, its clock, and its webhooks."""
+"""The state of a sandbox: its store, its time, and its webhooks."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -13,7 +13,6 @@ from clickpost_async.sandbox.store.records import Note, Parcel, Scan
 from clickpost_async.sandbox.store.repository import SandboxStore
 from clickpost_async.sandbox.webhooks import Hook, Webhooks, tracking_payload
 from clickpost_async.sandbox.world import tracking_codes
-from clickpost_async.sandbox.world.clock import Clock
 from clickpost_async.structures import TrackingCode
 
 # Above those of orders, and as live: they do not fit into 32 bits.
@@ -28,13 +27,13 @@ class SandboxState(SandboxSettings):
 
     def __attrs_post_init__(self) -> None:
         self.store: SandboxStore = SandboxStore(self.path)
-        self.time: Clock = Clock(self.clock)
+        self.ahead: float = 0.0
         self.webhooks: Webhooks = Webhooks()
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def now(self) -> float:
-        """Return the sandbox's time, in seconds since the epoch."""
-        return self.time.now()
+        """Return the sandbox's time, in seconds since the epoch; nothing moves it back."""
+        return self.clock() + self.ahead
 
     def noise(self, purpose: str, size: int = 16) -> bytes:
         """Return bytes that look random, and are the same for the same seed and purpose."""
@@ -65,10 +64,7 @@ class SandboxState(SandboxSettings):
 
     def parcel_named(self, waybill: str) -> Parcel:
         """Return the newest parcel with that waybill; raises LookupError."""
-        parcel = self.store.one(Parcel, waybill=waybill)
-        if parcel is None:
-            raise LookupError(f"the sandbox has no parcel with waybill {waybill}")
-        return parcel
+        return self.store.get(Parcel, waybill=waybill)
 
     def open_parcel(self, *, first_scan: int, **columns: Any) -> tuple[Parcel, bool]:
         """Begin to track a parcel; returns it, and whether it is new."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -152,11 +153,9 @@ class Webhooks:
             while True:
                 catch_up()
                 await self.push()
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(every):
                         await news.wait()
-                except TimeoutError:
-                    continue
                 news.clear()
         finally:
             self._wake = None
@@ -198,13 +197,10 @@ async def _deliver(
 
 
 def _check_loopback(url: str) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
+    with suppress(ValueError, httpx.InvalidURL):
         httpx.URL(url)
+        parts = urlsplit(url)
         parts.port  # noqa: B018 - raises for one that is none
-        local = is_loopback(host)
-    except (ValueError, httpx.InvalidURL):
-        local = False
-    if parts.scheme not in ("http", "https") or not local:
-        raise ValueError("webhooks are pushed to this machine only, like http://127.0.0.1:9000/")
+        if parts.scheme in ("http", "https") and is_loopback(parts.hostname or ""):
+            return
+    raise ValueError("webhooks are pushed to this machine only, like http://127.0.0.1:9000/")

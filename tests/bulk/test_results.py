@@ -314,7 +314,8 @@ def test_csv_begins_with_the_byte_order_mark_that_excel_needs(tmp_path: Path) ->
     "text",
     [
         *("77000000000001", "0012345", "12E10", "1-2", "2026-11-20", "3/4", "MAR1", "1-mar"),
-        *("12 jan", "0", "123456789012"),
+        *("12 jan", "0", "123456789012", "1,234", "1,23,456.5", "10%", "TRUE", "1.10", "9:30"),
+        *("2026-11-20 09:30", "2026-11-20T09:30:00", "12-Nov-2026"),
     ],
 )
 def test_csv_cell_that_excel_would_change_is_protected_and_read_as_it_was(

@@ -45,7 +45,7 @@ def clickpost(
     )
 
 
-def test_every_operation_has_a_verb() -> None:
+def test_every_coroutine_of_a_chapter_has_a_verb() -> None:
     verbs = {
         f"{chapter.name[0]}.{verb}".replace("-", "_")
         for chapter in chapters()
@@ -53,7 +53,12 @@ def test_every_operation_has_a_verb() -> None:
         if not verb.startswith("-")
     }
 
-    assert verbs == CATALOG.keys()
+    assert verbs == CATALOG.keys() | {
+        "labels.download",
+        "orders.create",
+        "reports.download",
+        "reports.wait",
+    }
 
 
 def test_no_verb_takes_a_key_or_a_password() -> None:
@@ -114,6 +119,41 @@ def test_response_that_cannot_be_written_is_not_lost(served: Served, tmp_path: P
     assert json.loads(response)["waybill"] == served.sandbox.ledger()["ONE"][0]
     assert message == "standard output cannot be written: No space left on device"
     assert done.returncode == 1
+
+
+def test_label_is_downloaded_and_its_path_printed(served: Served, tmp_path: Path) -> None:
+    order = json.dumps(india({"shipment_details.reference_number": "CLI-3"}))
+    label = json.loads(clickpost(served, "orders", "create", "-", stdin=order).stdout)["label"]
+    file = tmp_path / "label.pdf"
+
+    done = clickpost(served, "labels", "download", label, str(file))
+    again = clickpost(served, "labels", "download", label, str(file))
+    lost = clickpost(served, "labels", "download", label, "/proc/label.pdf")
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, str(file))
+    assert file.read_bytes().startswith(b"%PDF-")
+    assert (again.returncode, lost.returncode) == (2, 1)
+    assert "overwrite" in again.stderr
+    assert "/proc/label.pdf" in lost.stderr
+    assert "Traceback" not in lost.stderr
+
+
+def test_report_is_waited_for_and_downloaded(served: Served, tmp_path: Path) -> None:
+    query = {
+        "filters": {
+            "updated_at_start_time": "2026-03-01 10:00:00",
+            "updated_at_end_time": "2026-03-01 12:00:00",
+        }
+    }
+    requested = clickpost(served, "reports", "request", "-", stdin=json.dumps(query))
+    reference = str(json.loads(requested.stdout)["report_reference_number"])
+
+    ready = json.loads(clickpost(served, "reports", "wait", reference).stdout)
+    done = clickpost(served, "reports", "download", ready["s3_link"], str(tmp_path / "report.csv"))
+
+    assert ready["report_status"] == "SUCCESS"
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.csv").stat().st_size
 
 
 def test_body_may_come_through_a_pipe(served: Served) -> None:

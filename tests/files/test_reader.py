@@ -241,6 +241,12 @@ def test_row_at_the_end_of_a_file_that_is_cut_off_is_refused() -> None:
     assert "the file ends in this row, after 2 of 3 values" in problems_of(rows)[0]
 
 
+def test_row_without_its_empty_values_may_end_a_file_of_such_rows() -> None:
+    rows = read(HEADER + "A1,Pune\nA2,Pune")
+
+    assert references(rows) == [(2, "A1", True), (3, "A2", True)]
+
+
 def test_complete_row_at_the_end_of_a_file_needs_no_line_end() -> None:
     rows = read(HEADER + "A1,Pune,S\nA2,Pune,S")
 
@@ -400,6 +406,13 @@ def test_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
         ('{"s": {"weight": 1, "weight": 1}}', "weight is in it twice; remove one of the two"),
         ('{"a": 1},', "a comma after the object; JSON Lines has none between its lines"),
         ('{"a": 1}{"a": 2}', "two values on one line; write each order on a line of its own"),
+        (
+            '{"reference_number": "T-1", "drop_city": "Pune", "weight": 500}',
+            (
+                "columns of a table; write the table as CSV, or the fields in pickup_info,"
+                " drop_info and shipment_details, as ClickPost documents them"
+            ),
+        ),
         ('[{"a": 1}]', "a list: write each order on a line of its own, as jq -c '.[]' does"),
     ],
 )

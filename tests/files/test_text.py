@@ -1,3 +1,4 @@
+import codecs
 import io
 
 import pytest
@@ -12,6 +13,8 @@ from clickpost_async.files.text import Lines, UnreadableLineError, decode
         ("Köln\n".encode(), "Köln\n"),
         (b"\xef\xbb\xbf" + "Köln\n".encode(), "Köln\n"),
         ("Köln\n".encode("utf-16"), "Köln\n"),
+        ("Köln\n".encode("utf-32"), "Köln\n"),
+        (codecs.BOM_UTF32_BE + "Köln\n".encode("utf-32-be"), "Köln\n"),
         ("Köln – “Zülpich”\n".encode("cp1252"), "Köln – “Zülpich”\n"),
         (b"\x81\n", "\ufffd\n"),
         ("Köln\n".encode() + "Köln\n".encode("cp1252"), "Köln\nKöln\n"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
 from clickpost_async.limits import Limiter, NoRateLimit
 from clickpost_async.limits.adaptive import AdaptiveLimiter
-from clickpost_async.sandbox.http.rate_limit import Limit
+from clickpost_async.sandbox.http.traffic import Limit
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.limits.scripted_callers import (
     BULK,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.http.rate_limit import Limit, busiest
+from clickpost_async.sandbox.http.traffic import Limit, busiest
 from tests.sandbox.samples import INDIA, client, india_order, status_of
 
 

@@ -63,5 +63,5 @@ def test_another_store_reads_the_same_file_while_it_is_open(tmp_path: Path) -> N
 
 
 def test_unknown_order_is_a_clear_error() -> None:
-    with pytest.raises(LookupError, match="no such order"):
+    with pytest.raises(LookupError, match="has no order with reference_number A"):
         SandboxStore().get(Order, reference_number="A")

@@ -71,7 +71,7 @@ async def test_token_is_pushed_in_the_url_where_a_parameter_is_named(receiver: R
     assert "webhook_key" not in receiver.headers[0]
     # Nothing that is shown has it.
     assert delivery.url == f"{receiver.url}?shop=7"
-    assert list(sandbox.webhook_urls()) == [f"{receiver.url}?shop=7"]
+    assert list(sandbox.webhooks.urls) == [f"{receiver.url}?shop=7"]
 
 
 async def parcel(sandbox: Sandbox, waybill: str = "W1") -> None:

@@ -107,6 +107,11 @@ async def _push_file(
     path = stage.disk._root / "orders.jsonl"
     contents = _write(path, orders)
 
+    def edit(changed: Sequence[Order]) -> None:
+        # The run that is edited may have been killed, and its file be read by the next one.
+        stage.history.runs[-1].torn = True
+        _write(path, changed)
+
     def work(
         app: App, run: Run, journal: Path, max_concurrency: int, stop_after: int | None
     ) -> Coroutine[Any, Any, None]:
@@ -114,7 +119,7 @@ async def _push_file(
         run.ambiguous = _ambiguous(orders)
         if is_edited:
             run.torn = True
-            world.at(10 ** world.delay(-2.5, 1.0), _write, path, edited(stage, orders))
+            world.at(10 ** world.delay(-2.5, 1.0), edit, edited(stage, orders))
         pushing = bulk.create(
             clickpost,
             _rows(path, run, contents.__getitem__),

@@ -12,7 +12,7 @@ from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox.api import params
-from clickpost_async.sandbox.operation import JSON, RefusalError
+from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
 from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
@@ -70,15 +70,18 @@ class Check:
     )
 
 
-def run(checks: Sequence[Check], payload: JSON) -> None:
-    """Reject a payload for the first check that fails."""
-    for check in checks:
+def checked(call: SandboxRequest) -> tuple[str, JSON]:
+    """Return the version and the payload of an order, or reject it for the first failed check."""
+    [version] = (name for name, create in CREATES.items() if create == call.operation)
+    payload = params.body(call)
+    for check in CHECKS[version]:
         if check.when is not None and not check.when(payload):
             continue
         number = check.first_invalid(payload)
         if number is not None:
             path = re.sub(r"\|\w+", "", check.path).replace("[]", f"[{number}]")
             raise RefusalError(check.code, detail=check.message.format(path=path))
+    return version, payload
 
 
 # --- predicates -----------------------------------------------------------------------------------
@@ -95,6 +98,13 @@ def _is_amount(value: Any) -> bool:
 
 def _is_amount_or_blank(value: Any) -> bool:
     return not _is_filled(value) or _is_amount(value)
+
+
+def _is_paid_as_ordered(shipment: Any) -> bool:
+    value = params.number(shipment.get("cod_value") or 0)
+    if shipment.get("order_type") == "COD":
+        return value is not None and value > 0
+    return shipment.get("order_type") != "PREPAID" or value == 0
 
 
 def _is_account(value: Any) -> bool:
@@ -125,18 +135,6 @@ def _sections(shipment: str) -> Sequence[Check]:
     return (
         *(Check(328, name, lambda part: isinstance(part, Mapping), _MANDATORY) for name in names),
         Check(302, f"{shipment}.courier_partner", params.is_courier),
-    )
-
-
-def _paid(shipment: str) -> Sequence[Check]:
-    order_type, cod_value = f"{shipment}.order_type", f"{shipment}.cod_value"
-    return (
-        Check(
-            315, cod_value, lambda it: params.number(it or 0) == 0, when=_has(order_type, "PREPAID")
-        ),
-        Check(
-            315, cod_value, lambda it: (params.number(it) or 0) > 0, when=_has(order_type, "COD")
-        ),
     )
 
 
@@ -209,7 +207,7 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
         *_required(version, "drop_info"),
         *_required(version, "shipment_details"),
         Check(314, "shipment_details.cod_value", _is_amount_or_blank, amount),
-        *_paid("shipment_details"),
+        Check(315, "shipment_details", _is_paid_as_ordered),
         *(Check(314, f"shipment_details.{name}", _is_amount, amount) for name in _NUMBERS),
         *(Check(314, f"{items}[].{name}", _is_amount, amount) for name in ("quantity", "price")),
         *(
@@ -269,7 +267,7 @@ _OF_B2B = (
     Check(351, "shipment_info.account_code", _is_account),
     Check(307, "shipment_info.order_type", _is_one_of("COD", "PREPAID")),
     Check(309, "shipment_info.delivery_type", _is_one_of("FORWARD", "RVP")),
-    *_paid("shipment_info"),
+    Check(315, "shipment_info", _is_paid_as_ordered),
     *_place("pickup_info"),
     *_place("drop_info"),
     *_listed("shipment_info.box_info"),

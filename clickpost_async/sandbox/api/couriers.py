@@ -23,7 +23,7 @@ def recommend_india(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 def _ranked(parcel: JSON) -> JSON:
     ends = (str(parcel["pickup_pincode"]), str(parcel["drop_pincode"]))
     is_reverse = parcel["delivery_type"] == "RVP"
-    active = accounts.active(accounts.RETURNS if is_reverse else accounts.INDIA)
+    active = accounts.RETURNS if is_reverse else accounts.INDIA
     serving = [account for account in active if account.serves(*ends)]
     return render(
         "couriers.recommended_india",

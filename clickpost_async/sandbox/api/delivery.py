@@ -33,7 +33,7 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
         wanted = params.courier(wanted)
     days = {
         account.courier_partner: account.days(pickup, drop)
-        for account in accounts.active(accounts.INDIA)
+        for account in accounts.INDIA
         if account.serves(pickup, drop) and wanted in (None, account.courier_partner)
     }
     return render(

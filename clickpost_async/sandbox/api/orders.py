@@ -1,23 +1,24 @@
 """Create orders, and fetch them."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from urllib.parse import quote
 
 import anyio
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox.api import checks, params
 from clickpost_async.sandbox.api.booking import (
-    Booking,
-    booking_of,
     box_references,
-    checked,
     details_of,
+    is_asynchronous,
     items_of,
-    merchant_order_id,
+    kind_of,
+    shipment,
+    wants_label,
 )
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import get
+from clickpost_async.sandbox.payload import address, get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, State
@@ -40,50 +41,51 @@ _WORLD_ERRORS = {400: 400}
 @Operation("orders.create_b2b")
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
-    booking = checked(call)
-    if state.racy:
-        return await _book(state, booking)
+    version, payload = checks.checked(call)
+    reference = str(shipment(version, payload, "reference_number"))
     # One call at a time decides about a reference: the check and the courier are one step.
-    async with state.creating(booking.reference_number):
-        return await _book(state, booking)
+    async with nullcontext() if state.racy else state.creating(reference):
+        return await _create(state, call, version, payload, reference)
 
 
-async def _book(state: SandboxState, booking: Booking) -> Reply:
-    reference, awb_number = booking.reference_number, booking.awb_number
+async def _create(
+    state: SandboxState, call: SandboxRequest, version: str, payload: JSON, reference: str
+) -> Reply:
+    courier_partner = shipment(version, payload, "courier_partner")
     known = state.store.one(Order, reference_number=reference)
     if known is not None and known.state in _EXISTING:
-        return _create_again(state, known, booking)
-    if awb_number is not None and state.parcel(awb_number, booking.courier_partner):
+        return _create_again(state, known, version, call.origin)
+    waybill = _given_waybill(payload)
+    if waybill and state.parcel(waybill, courier_partner):
         raise RefusalError(303)
     order = state.store.attempt_order(
         reference,
-        version=booking.version,
-        body=booking.body,
-        courier_partner=booking.courier_partner,
-        account_code=booking.account_code,
+        version=version,
+        body=call.body,
+        courier_partner=courier_partner,
+        account_code=str(shipment(version, payload, "account_code") or ""),
     )
-    if booking.asynchronous:
+    if is_asynchronous(order):
         state.store.update(order, state=State.QUEUED, polls=0)
-        is_b2b = order.version == B2B
-        return _pending(state, order) if is_b2b else _reply(state, "accepted", order, 202)
+        return _pending(state, order) if version == B2B else _reply(state, "accepted", order, 202)
     if not state.racy:
         await anyio.sleep(state.courier_seconds)
-    _ask_courier(state, order, booking)
-    if not state.racy:
-        return _placed(state, _buy_and_place(state, order, booking), booking.version)
-    waybill = _buy_label(state, order, booking)
+        _ask_courier(state, order)
+        return _placed(state, _buy_and_place(state, order, call.origin), version)
+    _ask_courier(state, order)
+    waybill = _buy_label(state, order)
     await anyio.sleep(state.courier_seconds)
-    return _placed(state, _place(state, order, booking, waybill), booking.version)
+    return _placed(state, _place(state, order, waybill, call.origin), version)
 
 
-def _create_again(state: SandboxState, known: Order, booking: Booking) -> Reply:
+def _create_again(state: SandboxState, known: Order, version: str, origin: str) -> Reply:
     """Respond to a create of an order that is queued or placed."""
     if known.state is State.PLACED:
-        return _duplicate(state, known, booking.version)
-    if booking.version == B2B:
+        return _duplicate(state, known, version)
+    if version == B2B:
         # It is polled with the look-up.
         return _pending(state, known)
-    return _placed(state, _finished(state, known, booking.origin), booking.version)
+    return _placed(state, _finished(state, known, origin), version)
 
 
 def _finished(state: SandboxState, order: Order, origin: str) -> Order:
@@ -93,47 +95,50 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order:
     if order.polls < state.async_polls:
         state.store.update(order, polls=order.polls + 1)
         raise RefusalError(102, "pending", reply=_pending(state, order))
-    booking = _booked(order, origin)
     try:
-        _ask_courier(state, order, booking)
+        _ask_courier(state, order)
     except RefusalError:
         state.store.update(order, attempts=order.attempts + 1)
         raise
-    return _buy_and_place(state, order, booking)
+    return _buy_and_place(state, order, origin)
 
 
-def _booked(order: Order, origin: str) -> Booking:
-    return booking_of(order.version, order.body, order.payload, origin)
-
-
-def _ask_courier(state: SandboxState, order: Order, booking: Booking) -> None:
+def _ask_courier(state: SandboxState, order: Order) -> None:
     """Reject an order that the courier rejects; the reply has the order's ids."""
+    drop = address(order.payload, "drop")
+    pincode = str(drop.get("pincode", drop.get("postal_code")))
     try:
-        scenarios.ask_courier(booking.reference_number, booking.drop_pincode, order.attempts)
+        scenarios.ask_courier(order.reference_number, pincode, order.attempts)
     except RefusalError as error:
         if error.status not in scenarios.PASSING:
             state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
-        late = order.version == B2B and booking.asynchronous and error.status == 319
+        late = order.version == B2B and is_asynchronous(order) and error.status == 319
         code = 420 if late else error.status
         error.reply = _reply(state, "failed", order, code, error.message)
         raise
 
 
-def _buy_and_place(state: SandboxState, order: Order, booking: Booking) -> Order:
+def _buy_and_place(state: SandboxState, order: Order, origin: str) -> Order:
     with state.store.together():
-        return _place(state, order, booking, _buy_label(state, order, booking))
+        return _place(state, order, _buy_label(state, order), origin)
 
 
-def _buy_label(state: SandboxState, order: Order, booking: Booking) -> str:
+def _buy_label(state: SandboxState, order: Order) -> str:
     bought = len(state.store.bought(order.reference_number))
     noise = state.noise(f"{order.reference_number}/waybill/{bought}")
-    waybill = booking.awb_number or str(10**13 + int.from_bytes(noise) % (9 * 10**13))
+    made = str(10**13 + int.from_bytes(noise) % (9 * 10**13))
+    waybill = _given_waybill(order.payload) or made
     state.store.buy_label(order.reference_number, waybill)
     return waybill
 
 
-def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) -> Order:
+def _given_waybill(payload: JSON) -> str:
+    """Return the waybill that a merchant was allotted before; empty for most orders."""
+    return str(get(payload, "shipment_details|additional.awb_number") or "")
+
+
+def _place(state: SandboxState, order: Order, waybill: str, origin: str) -> Order:
     state.open_parcel(
         first_scan=TrackingCode.ORDER_PLACED,
         waybill=waybill,
@@ -142,13 +147,13 @@ def _place(state: SandboxState, order: Order, booking: Booking, waybill: str) ->
         reference_number=order.reference_number,
         tracking_id=_FIRST_TRACKING_ID + order.id,
         security_key=state.secret(f"{order.reference_number}/security key"),
-        kind=booking.kind,
+        kind=kind_of(order),
         ordered=True,
-        order_type=booking.order_type,
-        cod_value=booking.cod_value,
+        order_type=str(shipment(order.version, order.payload, "order_type")),
+        cod_value=params.number(shipment(order.version, order.payload, "cod_value") or 0) or 0.0,
         details=details_of(order.payload),
     )
-    label = label_url(booking.origin, waybill) if booking.wants_label else None
+    label = label_url(origin, waybill) if wants_label(order) else None
     return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)
 
 
@@ -168,7 +173,7 @@ def find_b2b(state: SandboxState, call: SandboxRequest) -> Reply:
     if order is None or order.version != B2B:
         raise RefusalError(321)
     if order.state not in _EXISTING:
-        _ask_courier(state, order, _booked(order, call.origin))
+        _ask_courier(state, order)
         raise RefusalError(321)
     return _placed(state, _finished(state, order, call.origin), B2B)
 
@@ -193,8 +198,8 @@ def fetch(state: SandboxState, call: SandboxRequest) -> Reply:
     if reference:
         # The oldest form, without ids.
         return _reply(state, "found", found, 200, "Success")
-    pieces = _pieces(found, INDIA if found.version == INDIA else WORLD)
-    return _reply(state, "fetched_pieces" if pieces else "fetched", found, children=pieces)
+    template = "fetched_pieces" if found.courier_partner in couriers.MULTI_PIECE else "fetched"
+    return _reply(state, template, found, version=INDIA if found.version == INDIA else WORLD)
 
 
 # --- responses of creates and fetches -------------------------------------------------------------
@@ -206,10 +211,14 @@ def _reply(
     order: Order,
     status: int = 200,
     message: object = _PLACED,
-    **values: object,
+    *,
+    version: str = "",
 ) -> Reply:
-    reference = order.reference_number
+    """Return an order in the form of its own version, or of that of the call."""
+    version, reference = version or order.version, order.reference_number
+    shown_courier = couriers.name_of if version == INDIA else couriers.code_of
     letters = "".join(chr(ord("A") + byte % 26) for byte in state.noise(f"{reference}/sort code"))
+    sort_code = f"{letters[:2]}/{letters[2:5]}/{letters[5:8]}"
     body = render(
         f"orders.{template}",
         order=order,
@@ -217,47 +226,33 @@ def _reply(
         username=state.username,
         order_id=_FIRST_ORDER_ID + order.id,
         tracking_id=_FIRST_TRACKING_ID + order.id,
-        merchant_order_id=merchant_order_id(order.payload),
+        merchant_order_id=get(order.payload, "shipment_details|additional.order_id"),
         account_code=order.account_code or None,
         courier_name=couriers.name_of(order.courier_partner),
-        sort_code=f"{letters[:2]}/{letters[2:5]}/{letters[5:8]}"
-        if order.version == INDIA
-        else None,
+        shown_courier=shown_courier(order.courier_partner),
+        sort_code=sort_code if order.version == INDIA else None,
         security_key=state.secret(f"{reference}/security key"),
-        **values,
+        children=_pieces(order, version, "duplicate_piece" if template == "duplicate" else "piece"),
+        invoice_url=_invoice_url(order),
     )
     return Reply(body)
 
 
-def _placed(
-    state: SandboxState, order: Order, version: str, status: int = 200, message: str = _PLACED
-) -> Reply:
-    pieces, invoice_url = _pieces(order, version), _invoice_url(order)
-    values = {"children": pieces, "invoice_url": invoice_url}
-    return _reply(state, f"placed_{version}", order, status, message, **values)
+def _placed(state: SandboxState, order: Order, version: str) -> Reply:
+    return _reply(state, f"placed_{version}", order, version=version)
 
 
 def _duplicate(state: SandboxState, order: Order, version: str) -> Reply:
+    template = "placed_b2b" if version == B2B else "duplicate"
     message = "You have already placed this order"
-    if version == B2B:
-        return _placed(state, order, version, 323, message)
-    name = couriers.name_of if version == INDIA else couriers.code_of
-    return _reply(
-        state,
-        "duplicate",
-        order,
-        323,
-        message,
-        shown_courier=name(order.courier_partner),
-        children=_pieces(order, version, "duplicate_piece"),
-    )
+    return _reply(state, template, order, 323, message, version=version)
 
 
 def _pending(state: SandboxState, order: Order) -> Reply:
     return _reply(state, "pending", order, 102, "We are processing your order")
 
 
-def _pieces(order: Order, version: str, template: str = "piece") -> Sequence[JSON]:
+def _pieces(order: Order, version: str, template: str) -> Sequence[JSON]:
     """Return every box of a B2B order, every piece of another with a multi-piece courier."""
     if version == B2B:
         return [

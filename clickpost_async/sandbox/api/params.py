@@ -84,7 +84,7 @@ def number(value: object) -> float | None:
 
 def is_courier(value: object) -> bool:
     """Return whether a value is the id of a courier partner."""
-    return isinstance(value, int) and not isinstance(value, bool) and couriers.exists(value)
+    return isinstance(value, int) and not isinstance(value, bool) and value in couriers.IDS
 
 
 def courier(value: object) -> int:

@@ -76,8 +76,8 @@ def list_pincodes(_: SandboxState, call: SandboxRequest) -> JSON:
     partner, code = call.query["courier_partner_id"], call.query["account_code"]
     if not partner.isascii() or not partner.isdigit():
         raise RefusalError(400, f"Field 'partner_id' expected a number but got {partner!r}.")
-    for account in accounts.active(accounts.ALL):
-        if (str(account.courier_partner), account.code) == (partner, code):
+    for account in accounts.ALL:
+        if account.active and (str(account.courier_partner), account.code) == (partner, code):
             served = _lists([account])
             return {"pickup_pincodes": served, "drop_pincodes": served}
     raise RefusalError(400, "Account does not exist or is inactive")
@@ -86,7 +86,7 @@ def list_pincodes(_: SandboxState, call: SandboxRequest) -> JSON:
 @Operation("serviceability.drop_pincodes", message="Success")
 def drop_pincodes(_: SandboxState, __: SandboxRequest) -> JSON:
     """List all pincodes that any account delivers to."""
-    return {"drop_pincodes": _lists(accounts.active(accounts.INDIA))}
+    return {"drop_pincodes": _lists(accounts.INDIA)}
 
 
 @Operation("serviceability.search", empty=NOT_SERVICEABLE)
@@ -102,7 +102,7 @@ def search(_: SandboxState, call: SandboxRequest) -> Sequence[JSON] | None:
             "account_type__courier_partner__name": account.courier_name,
             f"{side}_pincode_serviceability__order_type": order_type,
         }
-        for account in accounts.active(_SERVICES[service])
+        for account in _SERVICES[service]
         if account.serves(pincode)
         for order_type in account.order_types(pincode)
     ]
@@ -113,7 +113,7 @@ def _of_service(part: JSON) -> Sequence[SandboxAccount]:
     service = str(part.get("service_type") or "FORWARD")
     if service not in _SERVICES:
         raise RefusalError(400, "service_type must be FORWARD, RVP or EXCHANGE")
-    return accounts.active(_SERVICES[service])
+    return _SERVICES[service]
 
 
 def _order_types(serving: Iterable[SandboxAccount], drop: str) -> dict[str, bool]:

@@ -5,8 +5,8 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from http import HTTPStatus
 
+from attrs import evolve
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,11 +17,13 @@ from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERRO
 # The key in the scope's state under which the server passes the connection to the application.
 CONNECTION = "clickpost_async.sandbox.connection"
 
-_PAGES: Mapping[Fault, tuple[HTTPStatus, str]] = {
-    Fault.BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "503 Service Temporarily Unavailable"),
-    Fault.SERVER_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error (500)"),
-    Fault.HTML: (HTTPStatus.OK, "We are down for maintenance"),
-    Fault.GATEWAY: (HTTPStatus.GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+NOT_FOUND = Reply("Not Found", 404)
+
+_PAGES: Mapping[Fault, Reply] = {
+    Fault.BUSY: Reply("503 Service Temporarily Unavailable", 503),
+    Fault.SERVER_ERROR: Reply("Server Error (500)", 500),
+    Fault.HTML: Reply("We are down for maintenance"),
+    Fault.GATEWAY: Reply("504 Gateway Time-out", 504),
 }
 
 _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -29,37 +31,31 @@ _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 def response_to(reply: Reply) -> Response:
     """Return the HTTP response of a reply, without faults."""
+    if isinstance(reply.body, str):
+        text = reply.body
+        page = f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>"
+        return HTMLResponse(page, reply.http_status, dict(reply.headers))
     content = json.dumps(reply.body, separators=(",", ":"))
     return Response(content, reply.http_status, dict(reply.headers), "application/json")
 
 
-def page(http_status: HTTPStatus, text: str) -> HTMLResponse:
-    """Return an HTML page where a client expects JSON."""
-    return HTMLResponse(
-        f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>", http_status
-    )
-
-
-def throttled(seconds: int) -> Response:
-    """Return the response to a call above the rate limit."""
+def throttled(seconds: int) -> Reply:
+    """Return the reply to a call above the rate limit."""
     detail = f"Request was throttled. Expected available in {seconds} seconds."
-    return response_to(Reply({"detail": detail}, 429, {"Retry-After": str(seconds)}))
+    return Reply({"detail": detail}, 429, {"Retry-After": str(seconds)})
 
 
-def injected_response(fault: Fault, faults: Faults, called: Operation) -> Response | None:
-    """Return the response of a fault; None if it drops the connection."""
+def injected_reply(fault: Fault, faults: Faults, called: Operation) -> Reply | None:
+    """Return the reply of a fault; None if it drops the connection."""
     if fault is Fault.TOO_MANY:
         return throttled(faults.retry_after)
     if fault is Fault.OOPS:
-        return response_to(called.refuse(500, INTERNAL_ERROR))
+        return called.refuse(500, INTERNAL_ERROR)
     if fault is Fault.COURIER_DOWN:
-        return response_to(called.refuse(322, COURIER_ERROR))
-    if fault not in _PAGES:
-        return None
-    response = page(*_PAGES[fault])
+        return called.refuse(322, COURIER_ERROR)
     if fault is Fault.BUSY:
-        response.headers["Retry-After"] = str(faults.retry_after)
-    return response
+        return evolve(_PAGES[fault], headers={"Retry-After": str(faults.retry_after)})
+    return _PAGES.get(fault)
 
 
 async def drop(

@@ -47,15 +47,7 @@ class Fault(enum.StrEnum):
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-def table() -> str:
-    """Return the table of faults for the documentation."""
-    rows = [f"| `{fault}` | {'yes' if fault.books else 'no'} | {fault.effect} |" for fault in Fault]
-    return "\n".join(
-        ("| fault | order placed | what the client sees |", "| --- | --- | --- |", *rows)
-    )
-
-
-MOST_TIMES = 1_000_000
+_MOST_TIMES = 1_000_000
 _LONGEST_LATENCY = 3600
 
 
@@ -107,8 +99,8 @@ class Faults:
             reference_number: The only order that is meant; `None` is any call.
 
         """
-        if not 1 <= times <= MOST_TIMES:
-            raise ValueError(f"times: must be from 1 to {MOST_TIMES:,}")
+        if not 1 <= times <= _MOST_TIMES:
+            raise ValueError(f"times: must be from 1 to {_MOST_TIMES:,}")
         with self._lock:
             self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 
@@ -122,9 +114,8 @@ class Faults:
         """
         with self._lock:
             for line in self._script:
-                if line.fault is Fault.COURIER_DOWN and not asks_courier:
-                    continue
-                if line.reference_number in (None, reference_number):
+                applies = asks_courier or line.fault is not Fault.COURIER_DOWN
+                if applies and line.reference_number in (None, reference_number):
                     line.times -= 1
                     if line.times <= 0:
                         self._script.remove(line)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -10,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clickpost_async.sandbox.http.fault_injection import page, response_to
+from clickpost_async.sandbox.http.fault_injection import NOT_FOUND, response_to
 from clickpost_async.sandbox.operation import Operation, Reply
 from clickpost_async.settings import Host
 
@@ -33,7 +32,7 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.
         path = scope["path"] + "/"
-        response: Response = page(HTTPStatus.NOT_FOUND, "Not Found")
+        response = response_to(NOT_FOUND)
         if path in routes_by_path:
             query = scope["query_string"].decode("latin-1")
             response = RedirectResponse(f"{path}?{query}" if query else path, 301)
@@ -63,7 +62,7 @@ def files_at(state: S, path: str, file: Callable[[S, str], bytes | None], media_
     async def serve(request: Request) -> Response:
         content = file(state, request.path_params["name"])
         if content is None:
-            return page(HTTPStatus.NOT_FOUND, "Not Found")
+            return response_to(NOT_FOUND)
         return Response(content, media_type=media_type)
 
     return Route(path, serve)

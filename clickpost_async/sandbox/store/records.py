@@ -12,7 +12,7 @@ from attrs import field, frozen
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.world import couriers, tracking_codes
 from clickpost_async.sandbox.world.clock import ist, stamped_in_ist, utc
-from clickpost_async.sandbox.world.tracking_codes import BUCKETS, ShipmentKind, Station
+from clickpost_async.sandbox.world.tracking_codes import ShipmentKind, Station
 from clickpost_async.structures import TrackingCode
 
 
@@ -34,6 +34,8 @@ class Row:
     """A row of a table, with a column for every field."""
 
     table: ClassVar[str]
+    unique: ClassVar[str] = ""
+    indexes: ClassVar[Sequence[str]] = ()
 
     id: int
 
@@ -43,6 +45,8 @@ class Order(Row):
     """One order, as the sandbox stores it."""
 
     table = "orders"
+    unique = "reference_number"
+    indexes = ("(waybill, courier_partner)", "(state)")
 
     reference_number: str
     version: str
@@ -67,6 +71,11 @@ class Parcel(Row):
     """One parcel; `code` is where it is, `upcoming` what happens to it next, if anything does."""
 
     table = "parcels"
+    unique = "waybill, courier_partner"
+    indexes = (
+        *("(scanned_at, last_scan)", "(reference_number)"),
+        "(scanned_at) WHERE upcoming IS NOT NULL",
+    )
 
     waybill: str
     courier_partner: int
@@ -97,12 +106,34 @@ class Parcel(Row):
         """The courier's display name."""
         return couriers.name_of(self.courier_partner)
 
+    @property
+    def station(self) -> Station:
+        """The description of where it is."""
+        return tracking_codes.station(self.code)
+
+    @property
+    def ahead(self) -> Sequence[str]:
+        """The descriptions of the stations that follow if nothing happens."""
+        way = tracking_codes.route(self.kind, self.upcoming)
+        return [tracking_codes.station(code).description for code in way]
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether it can still be out for delivery."""
+        return tracking_codes.to_the_door(self.kind, self.code, self.upcoming) is not None
+
+    @property
+    def may_return(self) -> bool:
+        """Whether its customer can request a return."""
+        return self.kind is ShipmentKind.FORWARD and self.code == TrackingCode.DELIVERED
+
 
 @frozen(kw_only=True)
 class Scan(Row):
     """One event of a parcel's journey; `moment` is in seconds since the epoch."""
 
     table = "scans"
+    indexes = ("(parcel)",)
 
     parcel: int
     code: int
@@ -115,12 +146,18 @@ class Scan(Row):
         """The description of its code."""
         return tracking_codes.station(self.code)
 
+    @property
+    def summary(self) -> JSON:
+        """Its columns, and their meaning."""
+        return {**attrs.asdict(self), "description": self.station.description}
+
 
 @frozen(kw_only=True)
 class Note(Row):
     """A record of another kind; `about` is the waybill or number that it is looked up by."""
 
     table = "notes"
+    indexes = ("(kind, moment)", "(kind, about)")
 
     kind: str
     about: str
@@ -141,6 +178,7 @@ class LoggedCall(Row):
     """
 
     table = "calls"
+    indexes = ("(operation, about, attempt)", "(moment)", "(fault) WHERE fault IS NOT NULL")
 
     operation: str
     reference_number: str
@@ -222,66 +260,16 @@ class OrderListRow:
 
 
 @frozen(kw_only=True)
-class LabelRecord(Row):
-    """One label that was bought for an order."""
+class BoughtLabel(Row):
+    """One label that was bought for an order, the `nth` for it."""
 
     table = "labels"
+    indexes = ("(reference_number)",)
 
     reference_number: str
     waybill: str
     bought_at: float
-
-
-@frozen(kw_only=True)
-class LabelPurchase(LabelRecord):
-    """One label bought, the `nth` for its order."""
-
     nth: int
-
-
-@frozen(kw_only=True)
-class Journey:
-    """A parcel's scans, the oldest first, and the stations that follow if nothing happens."""
-
-    parcel: Parcel
-    scans: Sequence[Scan]
-
-    @property
-    def summary(self) -> JSON:
-        """The parcel's scans, without personal data."""
-        scans = [
-            {**attrs.asdict(scan), "description": scan.station.description} for scan in self.scans
-        ]
-        return {
-            "waybill": self.parcel.waybill,
-            "reference_number": self.parcel.reference_number,
-            "code": self.parcel.code,
-            "scans": scans,
-            "ahead": self.ahead,
-        }
-
-    @property
-    def ahead(self) -> Sequence[str]:
-        """The descriptions of the stations that follow."""
-        way = tracking_codes.route(self.parcel.kind, self.parcel.upcoming)
-        return [tracking_codes.station(code).description for code in way]
-
-    @property
-    def may_fail(self) -> bool:
-        """Whether the parcel can still be out for delivery."""
-        kind, code, upcoming = self.parcel.kind, self.parcel.code, self.parcel.upcoming
-        return tracking_codes.to_the_door(kind, code, upcoming) is not None
-
-    @property
-    def may_return(self) -> bool:
-        """Whether its customer can request a return."""
-        delivered = self.parcel.code == TrackingCode.DELIVERED
-        return self.parcel.kind is ShipmentKind.FORWARD and delivered
-
-    @property
-    def bucket(self) -> str:
-        """The group of statuses that it is in."""
-        return BUCKETS[tracking_codes.station(self.parcel.code).bucket]
 
 
 def scan_values(parcel: Parcel, scan: Scan) -> Mapping[str, Any]:

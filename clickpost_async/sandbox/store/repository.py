@@ -1,20 +1,21 @@
 """The sandbox's data in SQLite: orders, labels, parcels, scans, notes and calls."""
 
 import json
+import sqlite3
+import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+import weakref
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
-from importlib import resources
-from os import PathLike
+from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, TypeVar
 
 import attrs
 
-from clickpost_async.sandbox.store.database import Database
 from clickpost_async.sandbox.store.records import (
-    LabelPurchase,
-    LabelRecord,
+    BoughtLabel,
     LoggedCall,
     Note,
     Order,
@@ -31,7 +32,7 @@ R = TypeVar("R", bound=Row)
 KEPT = 500
 _LARGEST_BODY = 64 * 1024
 
-_RECORDS = (Order, LabelRecord, Parcel, Scan, Note, LoggedCall)
+_RECORDS = (Order, BoughtLabel, Parcel, Scan, Note, LoggedCall)
 _AFFINITIES: Mapping[Any, str] = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 _COLUMNS = """
@@ -41,38 +42,27 @@ p.kind, p.code, p.upcoming, p.order_type, p.cod_value, p.last_scan, (
 """
 # Parcels without an order were registered, or are on their way back.
 _ORDER_LIST = f"""
-SELECT * FROM (
-    SELECT o.id AS rank, o.reference_number, o.state, o.attempts, o.waybill, o.courier_partner,
-        {_COLUMNS.format(table="o")}
-    FROM orders o
-    LEFT JOIN parcels p ON p.waybill = o.waybill AND p.courier_partner = o.courier_partner
-    WHERE instr(lower(o.reference_number || ' ' || coalesce(o.waybill, '')), :search)
-    ORDER BY o.id DESC LIMIT :limit
-) UNION ALL SELECT * FROM (
-    SELECT p.id, p.reference_number, 'tracked', 0, p.waybill, p.courier_partner,
-        {_COLUMNS.format(table="p")}
-    FROM parcels p
-    WHERE (p.ordered = 0 OR p.kind = 'RVP')
-    AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
-    AND NOT EXISTS (
-        SELECT 1 FROM orders o
-        WHERE o.waybill = p.waybill AND o.courier_partner = p.courier_partner
-    )
-    ORDER BY p.id DESC LIMIT :limit
-) ORDER BY rank DESC LIMIT :limit
+SELECT o.id AS rank, o.reference_number, o.state, o.attempts, o.waybill, o.courier_partner,
+    {_COLUMNS.format(table="o")}
+FROM orders o LEFT JOIN parcels p USING (waybill, courier_partner)
+WHERE instr(lower(o.reference_number || ' ' || coalesce(o.waybill, '')), :search)
+UNION ALL
+SELECT p.id, p.reference_number, 'tracked', 0, p.waybill, p.courier_partner,
+    {_COLUMNS.format(table="p")}
+FROM parcels p LEFT JOIN orders o USING (waybill, courier_partner)
+WHERE (p.ordered = 0 OR p.kind = 'RVP') AND o.id IS NULL
+AND instr(lower(p.reference_number || ' ' || p.waybill), :search)
+ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
-_PURCHASES = """
-SELECT * FROM (
-    SELECT *, row_number() OVER (PARTITION BY reference_number ORDER BY id) AS nth FROM labels
-) WHERE instr(lower(reference_number || ' ' || waybill), :search) ORDER BY id DESC LIMIT :limit
+_BUY_LABEL = """
+INSERT INTO labels (reference_number, waybill, bought_at, nth)
+SELECT ?1, ?2, ?3, count(*) + 1 FROM labels WHERE reference_number = ?1
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
     (SELECT count(*) FROM orders WHERE state = 'queued') AS queued,
     (SELECT count(*) FROM labels) AS labels,
-    (SELECT count(*) FROM (
-        SELECT 1 FROM labels GROUP BY reference_number HAVING count(*) > 1
-    )) AS twice
+    (SELECT count(*) FROM labels WHERE nth = 2) AS twice
 """
 _LATEST_ATTEMPT = "SELECT coalesce(max(attempt), 0) FROM calls WHERE operation = ? AND about = ?"
 _DROP_BODIES = f"""
@@ -80,21 +70,90 @@ CREATE TRIGGER IF NOT EXISTS drop_bodies AFTER INSERT ON calls BEGIN
     UPDATE calls SET query = '{{}}', body = x'', response = x'' WHERE id = new.id - {KEPT};
 END;
 """  # noqa: S608 - a constant
-_LATEST_CALLS = """
-SELECT * FROM calls WHERE id > (SELECT coalesce(max(id), 0) FROM calls) - :kept
-AND instr(lower(operation || ' ' || about || ' ' || http_status || ' ' || coalesce(fault, '')),
-    :search)
-ORDER BY id DESC LIMIT :limit
-"""
 
 
-class SandboxStore(Database):
-    """The sandbox's data; with a path they outlive the process, and another one can read them."""
+def _table(record: type[Row]) -> str:
+    """Return the statements that create a table with its indexes."""
+    table, columns = record.table, [_column(column) for column in attrs.fields(record)]
+    unique = [f"UNIQUE ({record.unique})"] if record.unique else []
+    indexes = (
+        f"CREATE INDEX IF NOT EXISTS {table}_{number} ON {table} {index};"
+        for number, index in enumerate(record.indexes, 1)
+    )
+    create = f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns + unique)});"
+    return "\n".join((create, *indexes))
+
+
+def _column(column: "attrs.Attribute[Any]") -> str:
+    if column.name == "id":
+        return "id INTEGER PRIMARY KEY"
+    kinds = column.type.__args__ if isinstance(column.type, UnionType) else (column.type,)
+    needed = "" if NoneType in kinds else " NOT NULL"
+    default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
+    return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
+
+
+_SCHEMA = "\n".join(
+    ("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;", *map(_table, _RECORDS), _DROP_BODIES)
+)
+
+
+class SandboxStore:
+    """The sandbox's data; with a path they outlive the process, and another one can read them.
+
+    One connection and one lock serve the threads of the server and of the test.
+    """
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        indexes = resources.files("clickpost_async.sandbox.store") / "indexes.sql"
-        tables = "".join(map(_table, _RECORDS))
-        super().__init__(path, tables + indexes.read_text("utf-8") + _DROP_BODIES)
+        self._db = sqlite3.connect(
+            ":memory:" if path is None else fspath(path),
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._lock = threading.RLock()
+        self._closing = weakref.finalize(self, self._db.close)
+        self._db.row_factory = sqlite3.Row
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; without this it is closed when the store is collected."""
+        self._closing()
+
+    @property
+    def changes(self) -> int:
+        """The number of rows written or deleted: it changes whenever the data do."""
+        return self._db.total_changes
+
+    def clear(self) -> None:
+        """Delete everything; ids start again at 1."""
+        with self.together():
+            for table in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+                self.run(f"DELETE FROM {table['name']}")  # noqa: S608 - our own tables
+
+    def rows(self, statement: str, *values: object, **named: object) -> list[sqlite3.Row]:
+        """Return the rows of a query; its values are positional or named."""
+        with self._lock:
+            return self._db.execute(statement, named or values).fetchall()
+
+    def run(self, statement: str, *values: object) -> int:
+        """Execute a statement; returns the id of the last inserted row."""
+        with self._lock:
+            return self._db.execute(statement, values).lastrowid or 0
+
+    @contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """Make a transaction of what is written inside: all of it survives a crash, or none."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self.run("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self.run("ROLLBACK")
+                raise
+            self.run("COMMIT")
 
     # --- any record -----------------------------------------------------------------------------
 
@@ -104,14 +163,14 @@ class SandboxStore(Database):
 
     def one(self, record: type[R], **columns: object) -> R | None:
         """Return the newest record whose columns have these values."""
-        condition = _where(columns) + " ORDER BY id DESC LIMIT 1"
-        return next(iter(self._select(record, condition, *columns.values())), None)
+        return next(iter(self._latest(record, _where(columns), *columns.values(), 1)), None)
 
     def get(self, record: type[R], **columns: object) -> R:
         """Return the newest record whose columns have these values; raises LookupError."""
         found = self.one(record, **columns)
         if found is None:
-            raise LookupError(f"no such {record.__name__.lower()} in the sandbox")
+            key = ", ".join(f"{name} {value}" for name, value in columns.items())
+            raise LookupError(f"the sandbox has no {record.__name__.lower()} with {key}")
         return found
 
     def insert(self, record: type[R], **columns: object) -> R:
@@ -128,6 +187,10 @@ class SandboxStore(Database):
     def _select(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
         rows = self.rows(f"SELECT * FROM {record.table} {condition}", *values)  # noqa: S608 - constants
         return [record(**row) for row in rows]
+
+    def _latest(self, record: type[R], condition: str, *values: object) -> Sequence[R]:
+        """Return the newest records that meet a condition; the last value is how many at most."""
+        return self._select(record, f"{condition} ORDER BY id DESC LIMIT ?", *values)
 
     # --- orders and labels ----------------------------------------------------------------------
 
@@ -147,20 +210,19 @@ class SandboxStore(Database):
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
-        now = time.time()
-        self.insert(LabelRecord, reference_number=reference_number, waybill=waybill, bought_at=now)
+        self.run(_BUY_LABEL, reference_number, waybill, time.time())
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
-        labels = self.all(LabelRecord, reference_number=reference_number)
+        labels = self.all(BoughtLabel, reference_number=reference_number)
         return tuple(label.waybill for label in labels)
 
     def ledger(self) -> Mapping[str, tuple[str, ...]]:
         """Return the waybills of all labels bought, by reference: more than one is a duplicate."""
         ledger: dict[str, tuple[str, ...]] = {}
-        for row in self.rows("SELECT reference_number, waybill FROM labels ORDER BY id"):
-            reference = row["reference_number"]
-            ledger[reference] = (*ledger.get(reference, ()), row["waybill"])
+        for label in self.all(BoughtLabel):
+            reference = label.reference_number
+            ledger[reference] = (*ledger.get(reference, ()), label.waybill)
         return ledger
 
     def totals(self) -> Mapping[str, int]:
@@ -172,16 +234,12 @@ class SandboxStore(Database):
         rows = self.rows(_ORDER_LIST, search=search.lower(), limit=limit)
         return [OrderListRow(**row) for row in rows]
 
-    def purchases(self, limit: int, search: str = "") -> Sequence[LabelPurchase]:
+    def purchases(self, limit: int, search: str = "") -> Sequence[BoughtLabel]:
         """Return the labels bought last whose reference number or waybill contains a text."""
-        rows = self.rows(_PURCHASES, search=search.lower(), limit=limit)
-        return [LabelPurchase(**row) for row in rows]
+        condition = "WHERE instr(lower(reference_number || ' ' || waybill), ?)"
+        return self._latest(BoughtLabel, condition, search.lower(), limit)
 
     # --- parcels and notes ----------------------------------------------------------------------
-
-    def moving_parcels(self) -> Sequence[Parcel]:
-        """Return the parcels that have not reached the end of their route, the oldest first."""
-        return self._select(Parcel, "WHERE upcoming IS NOT NULL ORDER BY id")
 
     def due_parcel(self, before: float) -> Parcel | None:
         """Return the parcel on its route that was scanned first, if that was before a moment."""
@@ -223,8 +281,12 @@ class SandboxStore(Database):
 
     def latest_calls(self, limit: int, search: str = "") -> Sequence[LoggedCall]:
         """Return the latest calls that contain a text, the newest first."""
-        rows = self.rows(_LATEST_CALLS, kept=KEPT, search=search.lower(), limit=limit)
-        return [LoggedCall(**row) for row in rows]
+        condition = (
+            "WHERE id > ? AND instr(lower(operation || ' ' || about || ' ' || http_status || ' '"
+            " || coalesce(fault, '')), ?)"
+        )
+        first = self.call_counts()[0] - KEPT
+        return self._latest(LoggedCall, condition, first, search.lower(), limit)
 
     def call_counts(self) -> tuple[int, int]:
         """Return the number of calls, and of those with an injected fault."""
@@ -250,20 +312,6 @@ class SandboxStore(Database):
 def fingerprint(body: bytes) -> str:
     """Return a short hash of a payload, byte for byte; nothing for nothing."""
     return sha256(body).hexdigest()[:16] if body else ""
-
-
-def _table(record: type[Row]) -> str:
-    columns = ", ".join(map(_column, attrs.fields(record)))
-    return f"CREATE TABLE IF NOT EXISTS {record.table} ({columns});"
-
-
-def _column(column: "attrs.Attribute[Any]") -> str:
-    if column.name == "id":
-        return "id INTEGER PRIMARY KEY"
-    kinds = column.type.__args__ if isinstance(column.type, UnionType) else (column.type,)
-    needed = "" if NoneType in kinds else " NOT NULL"
-    default = "" if column.default in (attrs.NOTHING, None) else f" DEFAULT {int(column.default)}"
-    return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
 
 
 def _insert(record: type[Row], columns: Collection[str]) -> str:

@@ -6,7 +6,7 @@ begins with 18, 19, 78 or 79; an account by air serves the cities whose pincodes
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -76,8 +76,8 @@ INDIA = (
     SandboxAccount(410_002, 4, "delhivery-surface", priced=True),
     SandboxAccount(410_003, 6, "xpressbees-surface"),
     SandboxAccount(410_004, 3, "ecom-surface"),
-    SandboxAccount(410_005, 9, "inactive-account", active=False),
 )
+INACTIVE = SandboxAccount(410_005, 9, "inactive-account", active=False)
 RETURNS = (
     SandboxAccount(410_006, 25, "delhivery-returns"),
     SandboxAccount(410_007, 41, "xpressbees-returns"),
@@ -87,12 +87,7 @@ WORLD = (
     SandboxAccount(410_009, 2, "aramex-air"),
     SandboxAccount(410_010, 145, "dhl-express"),
 )
-ALL = (*INDIA, *RETURNS, *WORLD)
-
-
-def active(accounts: Iterable[SandboxAccount]) -> Sequence[SandboxAccount]:
-    """Return those that are active."""
-    return [account for account in accounts if account.active]
+ALL = (*INDIA, INACTIVE, *RETURNS, *WORLD)
 
 
 def is_served(pincode: str) -> bool:

@@ -17,13 +17,8 @@ MULTI_PIECE = frozenset({129, 164, 201, 296, 301, 311, 316, 318, 326, 330})
 REVERSE: Mapping[int, int] = {4: 25, 5: 28, 6: 41, 9: 11, 31: 38, 145: 159}
 FORWARD_ONLY = frozenset(REVERSE)
 
-# More than 500 partners exist and no list of them is published.
-_HIGHEST_ID = 999
-
-
-def exists(courier_partner: int) -> bool:
-    """Return whether an id is one that ClickPost could have."""
-    return 1 <= courier_partner <= _HIGHEST_ID
+# The ids that ClickPost could have: more than 500 partners exist, and no list of them is published.
+IDS = range(1, 1000)
 
 
 def name_of(courier_partner: int) -> str:
