@@ -351,16 +351,20 @@ def is_waybill(value: object) -> bool:
     A number with a decimal point has lost digits, and 0 or "None" is what a program sends if it has
     no waybill.
     """
-    if isinstance(value, int):
-        return value > 0 and not isinstance(value, bool)
-    if not isinstance(value, str) or not value.isprintable() or len(value) > _MAX_WAYBILL_LENGTH:
+    if not isinstance(value, str):
+        return isinstance(value, int) and value > 0 and not isinstance(value, bool)
+    if len(value) > _MAX_WAYBILL_LENGTH:
         return False
+    if value.isalnum() and not value.isalpha():
+        # Most have letters and digits only: such a text is no placeholder and no float.
+        return value.strip("0") != ""
     text = value.strip()
     return (
-        text.strip("0") != ""
+        value.isprintable()
         and text.casefold() not in _NO_WAYBILLS
-        # Most consist of letters and digits, and such a text is no float.
-        and (text.isalnum() or (any(map(str.isalnum, text)) and not _FLOAT(text)))
+        and any(map(str.isalnum, text))
+        and text.strip("0") != ""
+        and not _FLOAT(text)
     )
 
 
