@@ -89,14 +89,14 @@ class RedisBucket(DistributedLimiter):
         self, url: str, rate: Rate, *, account: str, process_count: int | None = None
     ) -> None:
         self._url = url
+        self._rate = rate
+        self._account = account
         del url  # error trackers export the variables of frames that fail
         check_redis_url("url", self._url)
         self._key = f"{key_prefix(account)}rate"
         check_instance("rate", rate, Rate, "a Rate, such as Rate(200)")
         if process_count is not None:
             check_number("process_count", process_count, unit="processes", minimum=1, whole=True)
-        self._rate = rate
-        self._account = account
         super().__init__(rate, process_count, f"the shared rate of {account}")
 
     def __repr__(self) -> str:
