@@ -6,6 +6,7 @@ responses that other projects have published.
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from itertools import islice
 from typing import Any
 
@@ -56,17 +57,19 @@ def _message_of(meta: Mapping[str, Any]) -> str:
     return _single_line(meta.get("message") or meta.get("messsage"))
 
 
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE_LENGTH = 2000
 # A message of a megabyte is not put together to be cut off.
-_MOST_PARTS = 200
+_MAX_PARTS = 200
 # Parts of words in the scripts of India.
 _JOINERS = "\u200c\u200d"
 
 
 def _single_line(message: Any) -> str:
     """Return a message as one line, whatever JSON type it has, without control characters."""
-    text = _as_sentences(message) if type(message) is str else _flatten_message(message)
-    line = " ".join(text[:_LONGEST_MESSAGE].split())
+    # Most messages are a text that is no list.
+    is_plain = type(message) is str and message[:1] != "["
+    text = message if is_plain else _flatten_message(message)
+    line = " ".join(text[:_MAX_MESSAGE_LENGTH].split())
     if line.isprintable():
         return line
     # Terminals obey escape codes, and lone surrogates cannot be logged.
@@ -79,18 +82,18 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
         return _as_sentences(message)
     if isinstance(message, dict) and depth < 4:
-        parts = islice(message.items(), _MOST_PARTS)
+        parts = islice(message.items(), _MAX_PARTS)
         return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
         return "; ".join(
-            _flatten_message(value, depth + 1) for value in islice(message, _MOST_PARTS)
+            _flatten_message(value, depth + 1) for value in islice(message, _MAX_PARTS)
         )
     return "" if message is None else str(message)
 
 
 def _as_sentences(message: str) -> str:
     """Split a Python list of strings that ClickPost has printed as one string."""
-    if message[:1] == "[" and message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
+    if message[:2] in ("['", '["') and message[-2:] in ("']", '"]'):
         return re.sub("""['"], ['"]""", "; ", message[2:-2])
     return message
 
@@ -144,6 +147,34 @@ def whole_body(body: Mapping[str, Any]) -> Any:
     return body
 
 
+def without_meta(body: Mapping[str, Any]) -> Any:
+    """Read everything beside `meta`: nothing there is documented, or required."""
+    return {name: value for name, value in body.items() if name != "meta"}
+
+
+def days_of(body: Mapping[str, Any]) -> Any:
+    """Read counts by day as `days`; what is no day, or no count, is kept unchanged."""
+    result = body.get("result") or {}
+    if not isinstance(result, Mapping):
+        return None
+    days: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in result.items():
+        day = _day(key)
+        if day is None or not isinstance(value, Mapping | None):
+            rest[key] = value
+        else:
+            days[day] = value or {}
+    return {**rest, "days": days}
+
+
+def _day(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
+
+
 def order_of(body: Mapping[str, Any]) -> Any:
     """Read an order: the result, with ClickPost's ids, which are inside it or beside it.
 
@@ -157,7 +188,7 @@ def order_of(body: Mapping[str, Any]) -> Any:
     inside, beside = order.pop("order_id", None), body.get("order_id")
     if beside is None and not isinstance(inside, str):
         inside, beside = None, inside
-    order |= {"order_id": beside, "merchant_order_id": inside}
+    order["order_id"], order["merchant_order_id"] = beside, inside
     for name in ("tracking_id", "reference_number"):
         if order.get(name) is None:
             order[name] = body.get(name)

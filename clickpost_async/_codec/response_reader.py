@@ -59,7 +59,7 @@ def response_reader(
             *(
                 f"    {line}"
                 for spec in specs(kind)
-                for line in _read_field(spec, fields[spec.name], kind, scope)
+                for line in _read_field(spec, fields[spec.name][1], kind, scope)
             ),
             "except unreadable: return read_fields(data)",
             *(f"made.{name} = {default_of(cls, name, scope)}" for name in others),
@@ -72,14 +72,14 @@ def response_reader(
 
 
 def _read_field(
-    spec: FieldSpec, field: tuple[Any, Part], kind: type[ResponseModel], scope: Scope
+    spec: FieldSpec, part: Part, kind: type[ResponseModel], scope: Scope
 ) -> Sequence[str]:
-    wanted, part = field
     default = default_of(kind, spec.name, scope)
-    value = f"{default} if raw is None else {scope.add(part)}(raw)"
-    if wanted is not None:
-        # Most values have the expected type.
-        value = f"raw if type(raw) is {scope.add(wanted)} else {value}"
+    # Most values have the expected type.
+    is_expected = [f"type(raw) is {scope.add(spec.kind)}"]
+    is_expected += [f"{scope.add(rule)}(raw) is None" for rule in spec.rules]
+    other = f"{default} if raw is None else {scope.add(part)}(raw)"
+    value = f"raw if {' and '.join(is_expected)} else {other}"
     return [
         f"if {spec.wire!r} in data:",
         f"    unread -= 1; raw = data[{spec.wire!r}]; made.{spec.name} = {value}",

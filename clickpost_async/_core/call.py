@@ -1,7 +1,7 @@
 """The life of a call: single flight( retry( circuit breaker( slot( encode, rate limit, send )))).
 
-A slot of the concurrency limit is taken before the request is encoded, so that a gather of
-thousands does not encode them all at once. The rate limiter is asked inside the slot, so that slow
+The first slot of the concurrency limit is taken before all else, so that a gather of thousands does
+nothing more for all of its calls at once. The rate limiter is asked inside the slot, so that slow
 responses do not let its permits pile up and leave as a burst. A call that backs off, or that waits
 for the circuit breaker, holds neither.
 """
@@ -17,7 +17,7 @@ from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
-from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, feed_back
+from clickpost_async._core.admission import acquire_permit, acquire_rate, feed_back
 from clickpost_async._core.call_state import CallState
 from clickpost_async._core.retry import Backoff, RetryAction, RetryPolicy
 from clickpost_async.errors import (
@@ -38,20 +38,24 @@ class Call(CallState[R]):
     async def run(self) -> R:
         """Make the call, or share the result of an equal create that is in flight."""
         # Calls wait for a slot in this coroutine, not in one more: a gather has thousands of them.
-        key = self.key
-        self.runtime.refuse_if_closed(self.endpoint.label)
-        self.telemetry.call_started()
+        key: Key | None = None
+        slot = self.enter()
         try:
+            try:
+                if self.needs_slot_first:
+                    await slot
+            finally:
+                self.start()
+            key = self.key
             if key is not None and self.error is None:
                 leader = self._begin(key)
                 if leader is not None:
+                    # That one may need it for its next attempt.
+                    slot.release()
                     await self._join(key, leader)
             if self.result is None and self.error is None:
-                slot = self.slot()
                 try:
                     if self.unresolved is None:
-                        if not self.health.breaker.is_open:
-                            await slot
                         self.result = await self._attempt(slot)
                 except ClickPostError as error:
                     self.error = error
@@ -60,6 +64,7 @@ class Call(CallState[R]):
                 if self.result is None or self.is_pending:
                     await self._recover()
         finally:
+            slot.release()
             if key is not None:
                 self.runtime.single_flight.finish(key, self, self.doubt())
             self.report_end()
@@ -211,7 +216,7 @@ class Call(CallState[R]):
             if permit is None:
                 slot.release()
                 permit = await acquire_permit(self)
-            try:
+            with permit:
                 await slot
                 if not self.may_send(permit):
                     continue
@@ -220,8 +225,9 @@ class Call(CallState[R]):
                     await acquire_rate(self)
                 if not self.may_send(permit):
                     continue
-                if options.before_create is not None and request.is_create:
-                    await announce(self, options.before_create)
+                reference = self.reference
+                if options.before_create and request.is_create and reference is not None:
+                    await options.before_create(reference, self.telemetry.attempts + 1)
                 progress = self.start_attempt()
                 loop_state.attempt_started()
                 try:
@@ -239,5 +245,3 @@ class Call(CallState[R]):
                 permit.succeeded()
                 self.record_success(result)
                 return result
-            finally:
-                permit.release()

@@ -1,6 +1,7 @@
-"""What is known of a call while it is made: its request, its result, and what is in doubt."""
+"""The state of a call: its request, its result, and whether its outcome is in doubt."""
 
 import math
+import time
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -54,26 +55,55 @@ class CallState(Generic[R]):
     _query: Query | None = None
     _body: object = None
     look_up_for: "CallState[R] | None" = field(default=None, kw_only=True)
+    _ends_at: float = field(init=False, default=math.inf)
+    _number: int = field(init=False)
+    _began: float = field(init=False)
+    # All below is set by `start`.
     # The circuit breaker and retry budget of the server that it calls.
     health: ServerHealth = field(init=False)
     telemetry: CallTelemetry = field(init=False)
     # Creates of one key are made one at a time; all other calls may be in flight together.
-    key: Key | None = field(init=False, default=None)
-    leader: "CallState[R] | None" = field(init=False, default=None)
-    result: R | None = field(init=False, default=None)
-    error: ClickPostError | None = field(init=False, default=None)
-    unresolved: ClickPostError | None = field(init=False, default=None)
-    remembered: Doubt | None = field(init=False, default=None)
-    is_pending: bool = field(init=False, default=False)
-    progress: SendProgress | None = field(init=False, default=None)
-    last_sent: Instant | None = field(init=False, default=None)
-    waited: float = field(init=False, default=0.0)
-    _ends_at: float = field(init=False, default=math.inf)
-    _request: APIRequest | None = field(init=False, default=None)
+    key: Key | None = field(init=False)
+    leader: "CallState[R] | None" = field(init=False)
+    result: R | None = field(init=False)
+    error: ClickPostError | None = field(init=False)
+    unresolved: ClickPostError | None = field(init=False)
+    remembered: Doubt | None = field(init=False)
+    is_pending: bool = field(init=False)
+    progress: SendProgress | None = field(init=False)
+    last_sent: Instant | None = field(init=False)
+    waited: float = field(init=False)
+    _request: APIRequest | None = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
+    def enter(self) -> Slot:
+        """Count the call, and return the slot that it needs for its first attempt.
+
+        A gather of thousands does this for all of its calls in one iteration of the event loop;
+        what can wait until the call has its slot is done by `start`.
+        """
+        runtime = self.runtime
+        runtime.refuse_if_closed(self.endpoint.label)
+        runtime.counts.started += 1
+        self._number = runtime.counts.started
+        self._began = time.perf_counter()
+        semaphore = runtime.loop_states.get_or_create().semaphore
+        # In a gather of thousands, a look-up would otherwise queue behind all others.
+        return semaphore.slot(self.options.priority, is_returning=self.look_up_for is not None)
+
+    @property
+    def needs_slot_first(self) -> bool:
+        """Whether an attempt is the first thing to be made, and may be."""
+        is_open = self.runtime.health[self.endpoint.host].breaker.is_open
+        return not (is_open or self.options.in_doubt or self.is_too_late)
+
+    def start(self) -> None:
+        """Set all that a call needs once it has its slot."""
         runtime, endpoint = self.runtime, self.endpoint
         self.health = runtime.health[endpoint.host]
+        self.key = self.leader = self.result = self.error = self.unresolved = None
+        self.remembered = self.progress = self.last_sent = self._request = None
+        self.is_pending = False
+        self.waited = 0.0
         reference: str | None = None
         if endpoint.idempotency is Idempotency.BY_REFERENCE:
             body = self._body
@@ -84,12 +114,16 @@ class CallState(Generic[R]):
             runtime.counts,
             endpoint.label,
             reference,
+            number=self._number,
+            began=self._began,
             warns=self.look_up_for is None,
         )
         if reference:
             self.key = (runtime.accounts[endpoint.host], endpoint.path, reference)
             if self.options.in_doubt:
                 self.unresolved = self._unknown("the order may have been sent before")
+        if self.is_too_late:
+            self.error = self.too_late()
 
     # --- the request ------------------------------------------------------------------------------
 
@@ -133,6 +167,10 @@ class CallState(Generic[R]):
         if contents != self.contents():
             find = self.endpoint.found_by
             self.error = other_contents(state, self.reference, find.label if find else None)
+
+    def __rich_repr__(self) -> tuple[str]:
+        """Return what rich shows, which otherwise shows every field of an attrs class."""
+        return (self.endpoint.label,)
 
     # --- the result -------------------------------------------------------------------------------
 
@@ -187,11 +225,10 @@ class CallState(Generic[R]):
     # --- an attempt -------------------------------------------------------------------------------
 
     def slot(self) -> Slot:
-        """Return a slot of the concurrency limit to wait for."""
+        """Return a slot of the concurrency limit for another attempt."""
         semaphore = self.runtime.loop_states.get_or_create().semaphore
-        # In a gather of thousands, a retry or a look-up would otherwise queue behind all others.
-        returns = self.telemetry.attempts > 0 or self.look_up_for is not None
-        return semaphore.slot(self.options.priority, again=returns)
+        # As for a look-up.
+        return semaphore.slot(self.options.priority, is_returning=self.telemetry.attempts > 0)
 
     def may_send(self, permit: Permit) -> bool:
         """Return whether the circuit breaker is still closed to the call; raise if it is over."""
@@ -224,7 +261,7 @@ class CallState(Generic[R]):
             message = "response belongs to a different order: it has another reference number"
             telemetry.response_rejected(message)
         elif result.incomplete:
-            message = "response reports success but contains no waybill"
+            message = f"response reports success but contains no {result.essential}"
         if message is not None:
             raise UnreadableReplyError(message, status=result.response.status)
         return result
@@ -275,8 +312,6 @@ class CallState(Generic[R]):
     def end_within(self, seconds: float) -> None:
         """Send nothing once so many seconds have passed."""
         self._ends_at = loop_time() + seconds
-        if self.is_too_late:
-            self.error = self.too_late()
 
     @property
     def is_too_late(self) -> bool:
@@ -295,7 +330,7 @@ class CallState(Generic[R]):
             # The pause that it was waiting for, if there is one.
             retry_after=self.runtime.pause_left or None,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def left_behind(self) -> ClickPostError:
@@ -305,7 +340,7 @@ class CallState(Generic[R]):
             endpoint=self.endpoint.label,
             reference_number=self.reference,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def final_error(self, last: ClickPostError) -> ClickPostError:

@@ -5,7 +5,6 @@ each call, and only once a first attempt has failed or left an order pending.
 """
 
 import enum
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -187,6 +186,11 @@ _MAX_SETTLE_DELAY = 600.0
 _MAX_POLL_PAUSE = 300.0
 
 
+def poll_pause(interval: float, polled: float) -> float:
+    """Return the seconds before a pending order is polled again, after `polled` seconds of it."""
+    return min(interval + polled / 2, _MAX_POLL_PAUSE)
+
+
 class Backoff:
     """The retry, wait and stop conditions of one call that has failed or left an order pending.
 
@@ -240,9 +244,8 @@ class Backoff:
     def _wait(self, state: "RetryCallState") -> float:
         error = _error_of(state)
         if error is None:
-            spread = 0.8 + 0.4 * random.random()  # noqa: S311 - jitter
-            interval = self._policy.poll_interval + self._polled / 2
-            return min(interval, _MAX_POLL_PAUSE) * spread
+            spread = 0.8 + 0.4 * _jitter()
+            return poll_pause(self._policy.poll_interval, self._polled) * spread
         if self._next_action(error) in (RetryAction.SETTLE, RetryAction.ON_REQUEST):
             pause = self._settle_pause(state)
         else:
@@ -256,7 +259,7 @@ class Backoff:
 
         settle_delay = self._policy.settle_delay
         grown = wait_exponential(settle_delay, max(settle_delay, _MAX_SETTLE_DELAY))(state)
-        return grown * (1 + random.random())  # noqa: S311 - jitter
+        return grown * (1 + _jitter())
 
     def _backoff_pause(self, state: "RetryCallState", error: ClickPostError) -> float:
         from tenacity import wait_random, wait_random_exponential
@@ -293,6 +296,12 @@ class Backoff:
             # Polling a pending order uses up no attempt.
             state.attempt_number -= 1
         self._on_retry(pause, error)
+
+
+def _jitter() -> float:
+    import random  # slow to import, as tenacity
+
+    return random.random()  # noqa: S311 - no secret
 
 
 def _error_of(state: "RetryCallState") -> ClickPostError | None:

@@ -30,7 +30,8 @@ LONG_WAIT = 5.0
 class CallTelemetry:
     """Counts what a call does, and emits its events.
 
-    `warns`: it logs a warning, once, when it has to wait for more than `LONG_WAIT` seconds.
+    `number` is that of the call, and `began` when it was made. `warns`: it logs a warning, once,
+    when it has to wait for more than `LONG_WAIT` seconds.
     """
 
     __slots__ = (
@@ -51,14 +52,16 @@ class CallTelemetry:
         endpoint: str,
         reference_number: str | None,
         *,
+        number: int,
+        began: float,
         warns: bool,
     ) -> None:
         self._observers = observers
         self._counters = counters
         self._endpoint = endpoint
-        self._number = 0
+        self._number = number
         self._warns = warns
-        self._began = time.perf_counter()
+        self._began = began
         self.reference_number = reference_number
         self.attempts = 0
 
@@ -74,11 +77,6 @@ class CallTelemetry:
             "endpoint": self._endpoint,
             "reference_number": self.reference_number,
         }
-
-    def call_started(self) -> None:
-        """Give the call its number."""
-        self._counters.started += 1
-        self._number = self._counters.started
 
     def attempt_started(self) -> None:
         """Count an attempt."""

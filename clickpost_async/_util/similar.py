@@ -1,6 +1,5 @@
-"""Finds the name that a misspelt one was meant to be."""
+"""Suggests known names for a misspelt one."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -19,6 +18,8 @@ def similar(name: str, known: Iterable[str], *, likeness: float = LIKENESS) -> S
     Case, and how words are separated, make no difference; `likeness` is between 0 and 1, which is
     the same name.
     """
+    import difflib  # slow to import, and needed for mistakes only
+
     by_folded = {fold(each): each for each in known}
     found = difflib.get_close_matches(fold(name), by_folded, n=5, cutoff=likeness)
     return [by_folded[each] for each in found]

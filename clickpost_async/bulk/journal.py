@@ -1,8 +1,9 @@
 """The journal of a bulk run: every order is in it before its first byte is sent.
 
-One that outlives the run is a file. A thread of its own flushes it to disk; what is handed over
-meanwhile goes into the next transaction together. At a low rate an outcome waits a few milliseconds
-for the next order that is about to be sent, so that one flush serves both.
+One that outlives the run is a file. A separate thread flushes it to disk; writes that are queued
+meanwhile share the next transaction, and flushes are some milliseconds apart, so that many orders
+in flight share them. At a low rate an outcome waits a few milliseconds for the next order that is
+about to be sent, so that one flush serves both.
 """
 
 import asyncio
@@ -36,12 +37,15 @@ _PAGE = 200
 # For how many seconds an outcome waits for the next order that is about to be sent, if one was sent
 # as recently as that. A crash meanwhile leaves its order in doubt: it is looked up, not lost.
 _LINGER = 0.02
+# A flush begins so many seconds after the one before, at the earliest: with many orders in flight,
+# those that are about to be sent meanwhile share it.
+_FLUSH_INTERVAL = 0.008
 
 
 class PendingWrite(Generic[T]):
-    """Something to be written, to be awaited or not: it is written all the same.
+    """A write to a journal, which is made whether or not it is awaited.
 
-    One that is not `durable` needs no flush of the disk of its own.
+    One that is not `durable` needs no flush of the disk.
     """
 
     __slots__ = ("_do", "_done", "_error", "_result", "_waiter", "durable")
@@ -94,6 +98,7 @@ class Journal:
         self._waiting: list[PendingWrite[Any]] = []
         self._writing = False
         self._last_sending = -math.inf
+        self._last_flush = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._broken: JournalError | None = None
 
@@ -124,7 +129,7 @@ class Journal:
                 [journal._store] = stores
                 yield journal
             finally:
-                # What was handed over is written, whether or not anybody still waits for it.
+                # Queued writes are made, even if nothing waits for them any more.
                 writes = journal._take_waiting()
                 if writes or hasattr(journal, "_store"):
                     journal._end(writes, writer.submit(journal._write, writes).result())
@@ -146,6 +151,11 @@ class Journal:
         finally:
             journal._store.close()
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives the run."""
+        return self._writer is not None
+
     # --- orders -----------------------------------------------------------------------------------
 
     async def admit(self, entry: JournalEntry) -> Admission:
@@ -163,14 +173,14 @@ class Journal:
 
     async def sending(self, key: Key) -> None:
         """Wait until it is durable that the order is about to be sent."""
-        if self._writer is None:
+        if not self.is_durable:
             # It is gone with the run, within which orders of one reference number take turns.
             return
         self._last_sending = loop_time()
         await self._put(partial(self._store.mark_sending, key))
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> "PendingWrite[None]":
-        """Hand over an outcome; the awaitable ends when it is durable."""
+        """Queue an outcome for writing; the awaitable ends when it is durable."""
         lingers = loop_time() - self._last_sending < _LINGER
         return self._put(partial(self._store.record, key, state, outcome), lingers=lingers)
 
@@ -178,8 +188,8 @@ class Journal:
         """Iterate over the orders in doubt, page by page."""
         after = (-1, "", "")
         while page := await self._put(partial(self._store.doubts, after, _PAGE)):
-            for kept in page:
-                yield kept
+            for order in page:
+                yield order
             after = (page[-1].position, *page[-1].key)
 
     async def count_unseen(self) -> int:
@@ -194,13 +204,8 @@ class Journal:
             self._run_inline(write)
             return write
         self._waiting.append(write)
-        if self._writing:
-            return write
-        loop = asyncio_loop() if lingers else None
-        if loop is None:
-            self._flush()
-        elif self._timer is None:
-            self._timer = loop.call_later(_LINGER, self._flush)
+        if not self._writing:
+            self._schedule_flush(lingers=lingers)
         return write
 
     def _run_inline(self, write: PendingWrite[Any]) -> None:
@@ -214,16 +219,31 @@ class Journal:
         writes, self._waiting = self._waiting, []
         return writes
 
+    def _schedule_flush(self, *, lingers: bool = False) -> None:
+        loop = asyncio_loop()
+        if loop is None:
+            self._flush()
+            return
+        now = loop.time()
+        due = now + _LINGER if lingers else self._last_flush + _FLUSH_INTERVAL
+        if due <= now:
+            self._flush()
+        elif self._timer is None or due < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(due, self._flush)
+
     def _flush(self) -> None:
         self._writing = True
+        self._last_flush = loop_time()
         self._run(self._take_waiting())
 
     def _run(self, writes: list[PendingWrite[Any]]) -> None:
-        """Write in the writer's thread, and come back to this event loop."""
+        """Write in the writer's thread, and finish on this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         loop = asyncio_loop()
         if loop is None:
-            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
+            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]  # trio's
             written = self._writer.submit(self._write, writes)
             written.add_done_callback(lambda done: soon(self._finish, writes, done.result()))
         else:
@@ -243,7 +263,7 @@ class Journal:
         self._writing = False
         self._end(writes, results)
         if self._waiting:
-            self._flush()
+            self._schedule_flush()
 
     def _end(self, writes: list[PendingWrite[Any]], results: list[Any] | Exception) -> None:
         if not isinstance(results, Exception):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from clickpost_async._util.file_lock import try_lock
 from clickpost_async._util.private_files import make_private, open_private
 from clickpost_async.bulk.records import JournalError, JournalState, JournalStatus
-from clickpost_async.bulk.sqlite import ORDERS, JournalStore
+from clickpost_async.bulk.sqlite import IN_DOUBT, ORDERS, JournalStore
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _SCHEMA = (
     f"PRAGMA user_version = {_VERSION}",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ORDERS,
-    "CREATE INDEX doubts ON orders (position) WHERE state IN ('sending', 'unknown', 'queued')",
+    f"CREATE INDEX doubts ON orders (position) WHERE {IN_DOUBT}",
 )
 # What older versions lack; the age of their records is unknown.
 _MIGRATIONS: Mapping[int, str] = {
@@ -48,8 +48,6 @@ class JournalFile(JournalStore):
 
     def __init__(self, path: str | os.PathLike[str], *, account: str) -> None:
         self._path = Path(path)
-        # As it is now: the working directory may change.
-        self._place = self._path.absolute()
         with _explaining_errors(self._path):
             # Before anything is created, changed or locked: it may be another program's file.
             _refuse_foreign(self._path)
@@ -64,6 +62,9 @@ class JournalFile(JournalStore):
             except BaseException:
                 os.close(self._lock)
                 raise
+        # As they are now: the working directory may change.
+        place = self._path.absolute()
+        self._opened = ((place, self._file), (Path(f"{place}-lock"), self._lock))
         super().__init__(database, run=int(_read_setting(database, "run")), is_durable=True)
 
     def _lock_file(self) -> int:
@@ -144,8 +145,7 @@ class JournalFile(JournalStore):
 
         Writes would succeed, and could not be found by the run that resumes this one.
         """
-        for suffix, descriptor in (("", self._file), ("-lock", self._lock)):
-            place = Path(f"{self._place}{suffix}")
+        for place, descriptor in self._opened:
             try:
                 is_here = os.path.samestat(place.stat(), os.fstat(descriptor))
             except FileNotFoundError:
@@ -245,7 +245,7 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
                 database.execute("SELECT state, COUNT(*) FROM orders GROUP BY state").fetchall()
             )
             (oldest,) = database.execute(
-                "SELECT MIN(since) FROM orders WHERE state IN ('sending', 'unknown', 'queued')"
+                f"SELECT MIN(since) FROM orders WHERE {IN_DOUBT}"  # noqa: S608 - a constant
             ).fetchone()
             account = str(_read_setting(database, "account"))
         finally:
@@ -316,8 +316,8 @@ def _read_setting(database: sqlite3.Connection, name: str) -> Any:
     return found[0]
 
 
-def _write_settings(database: sqlite3.Connection, **facts: object) -> None:
-    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+def _write_settings(database: sqlite3.Connection, **settings: object) -> None:
+    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", settings.items())
 
 
 @contextmanager

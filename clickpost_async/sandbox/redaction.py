@@ -15,6 +15,7 @@ _NAMES_OF_THINGS = (
     *("account_type__account_name", "account_type__courier_partner__name"),
 )
 
+PLACEHOLDER_CREDENTIALS = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
 PLACEHOLDER_PERSON: Mapping[str, str] = {
     "name": "Asha Tester",
     "phone": "9000000001",
@@ -40,11 +41,10 @@ def redact(value: object) -> object:
 
 def replaced(value: object) -> object:
     """Return JSON with placeholder data, which still pass every validation."""
-    secrets = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
     return _changed(
         value,
         lambda kind, _: PLACEHOLDER_PERSON[kind],
-        lambda name: secrets.get(name, f"not-a-real-{name}"),
+        lambda name: PLACEHOLDER_CREDENTIALS.get(name, f"not-a-real-{name}"),
     )
 
 

@@ -37,6 +37,7 @@ from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Limit, Traffic, busiest
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.page import routes as page
+from clickpost_async.sandbox.redaction import PLACEHOLDER_CREDENTIALS as PLACEHOLDERS
 from clickpost_async.sandbox.server import Server
 from clickpost_async.sandbox.store.records import read_json
 from clickpost_async.sandbox.store.repository import fingerprint
@@ -49,8 +50,6 @@ _CHAPTERS = (
 
 # Requests to the control API and the page are not counted as API traffic.
 _is_control_path = re.compile(r"/$|/favicon\.ico$|/(control|page)(/|$)").match
-_PLACEHOLDER_KEY = "not-a-real-key"
-_PLACEHOLDERS = {"username": "acme", "user_name": "acme", "key": _PLACEHOLDER_KEY}
 
 
 class Sandbox(SandboxControl):
@@ -162,7 +161,7 @@ class Sandbox(SandboxControl):
         query = dict(request.query_params)
         call = SandboxRequest(
             operation=called.name,
-            credentials={name: query.pop(name) for name in _PLACEHOLDERS if name in query},
+            credentials={name: query.pop(name) for name in PLACEHOLDERS if name in query},
             query=query,
             body=body,
             payload=read_json(body),
@@ -188,12 +187,12 @@ class Sandbox(SandboxControl):
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         self.store.log_call(
             operation=called.name,
-            about=(reference or _waybill(call)).replace(self.api_key, _PLACEHOLDER_KEY),
+            about=(reference or _waybill(call)).replace(self.api_key, PLACEHOLDERS["key"]),
             reference_number=reference,
             method=called.endpoint.method,
             path=urlsplit(call.url).path,
-            query={**{name: _PLACEHOLDERS[name] for name in call.credentials}, **call.query},
-            body=body.replace(key, _PLACEHOLDER_KEY.encode()) if key else body,
+            query={**{name: PLACEHOLDERS[name] for name in call.credentials}, **call.query},
+            body=body.replace(key, PLACEHOLDERS["key"].encode()) if key else body,
             payload_hash=fingerprint(body),
             status=reply.status if reply else None,
             http_status=sent.http_status if sent else 0,
@@ -223,7 +222,7 @@ def main(sandbox: Sandbox, port: int) -> None:
             raise SystemExit(f"port {port}: {reason}; 0 takes any free one") from None
         lines = (f"in a browser: {sandbox.page}", *sandbox.export_lines(sandbox.base_url))
         # The process that started this one waits for the first line.
-        print(sandbox.base_url, *lines, sep="\n", flush=True)  # noqa: T201
+        print(sandbox.base_url, *lines, sep="\n", flush=True)
         while True:
             time.sleep(3600)
 

@@ -12,7 +12,13 @@ class Market(enum.StrEnum):
     WORLD = "world"
 
 
-_INDIA_NAMES = frozenset({"pincode", "name", "address", "city", "state", "phone", "country"})
+_INDIA_NAMES = {
+    side: frozenset(
+        f"{side}_{name}"
+        for name in ("pincode", "name", "address", "city", "state", "phone", "country")
+    )
+    for side in ("pickup", "drop")
+}
 _WORLD_NAMES = frozenset(
     {"country_code", "postal_code", "name", "address", "city", "state", "phone", "time"}
 )
@@ -25,12 +31,13 @@ def market_of(order: Mapping[str, Any]) -> Market | None:
     India's names repeat the section (`pickup_pincode`), the world's do not (`postal_code`). `None`:
     neither section has a name of either.
     """
-    for side in ("pickup", "drop"):
+    for side, names in _INDIA_NAMES.items():
         section = order.get(f"{side}_info")
-        names = section.keys() if isinstance(section, Mapping) else frozenset[str]()
-        if any(f"{side}_{name}" in names for name in _INDIA_NAMES):
+        if not isinstance(section, Mapping):
+            continue
+        if not names.isdisjoint(section):
             return Market.INDIA
-        if _WORLD_NAMES & names:
+        if not _WORLD_NAMES.isdisjoint(section):
             return Market.WORLD
     return None
 

@@ -26,9 +26,9 @@ from clickpost_async.bulk import JournalError, status
 from clickpost_async.bulk import journal as journal_module
 from clickpost_async.bulk.decisions import Action
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
 from clickpost_async.bulk.records import FINAL, JournalEntry, JournalState
 from clickpost_async.bulk.sqlite import Admission
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 from clickpost_async.testing import run_virtual, virtual_time
 
 ME = "acme at https://www.clickpost.in/api"
@@ -120,6 +120,30 @@ async def test_journal_outcome_shares_the_flush_of_the_next_order(
         await journal.sending(key(2))
         await saved
         assert (commits(path), states(path)) == (before + 1, {"R-1": "placed", "R-2": "sending"})
+
+
+@virtual_time
+async def test_journal_orders_sent_soon_after_a_flush_share_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than any flush of a busy machine.
+    monkeypatch.setattr(journal_module, "_FLUSH_INTERVAL", 60.0)
+    path = tmp_path / "run.db"
+    async with Journal.at(path, account=ME) as journal:
+        for number in (1, 2, 3):
+            await journal.admit(entry(number))
+        await journal.sending(key(1))
+        began, before = anyio.current_time(), commits(path)
+        async with anyio.create_task_group() as group:
+            for number in (2, 3):
+                group.start_soon(journal.sending, key(number))
+        assert commits(path) == before + 1
+        assert anyio.current_time() - began > 30
+        await anyio.sleep(60)
+        began, before = anyio.current_time(), commits(path)
+        await journal.sending(key(1))
+        assert commits(path) == before + 1
+        assert anyio.current_time() - began < 30
 
 
 @virtual_time
@@ -480,7 +504,7 @@ async def test_no_link_beside_it_is_followed(name: str, tmp_path: Path) -> None:
 HOLD = """
 import asyncio, sys
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 
 async def main():
     async with Journal.at(sys.argv[1], account=sys.argv[2]):
@@ -867,7 +891,7 @@ FILL = """
 import asyncio, resource, sys
 from clickpost_async.bulk import JournalError
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 from tests.bulk.test_journal import ME, entry, key
 
 async def main():

@@ -97,6 +97,20 @@ async def test_equal_creates_at_once_are_sent_once() -> None:
 
 
 @virtual_time
+async def test_creates_that_wait_for_an_equal_one_hold_no_slot() -> None:
+    play = Play([httpx.ConnectError("refused"), slowly(placed())])
+    async with playing(play, max_concurrency=2) as clickpost:
+        equal = [asyncio.ensure_future(clickpost.orders.create(ORDER)) for _ in range(5)]
+        await asyncio.sleep(0.75)  # the first wait is half a second at most
+        resent = clickpost.stats()
+        created = await asyncio.gather(*equal)
+
+    assert (resent.calls, resent.in_flight, resent.queued) == (5, 1, 0)
+    assert len(play.requests) == 2
+    assert all(order is created[0] for order in created)
+
+
+@virtual_time
 async def test_creates_one_after_the_other_are_sent_twice() -> None:
     play = Play([placed(), placed()])
     async with playing(play) as clickpost:
@@ -319,7 +333,7 @@ async def test_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> Non
 
 
 @virtual_time
-async def test_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
+async def test_policy_without_a_total_delay_does_not_wait_for_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed()])
     hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:
@@ -798,7 +812,7 @@ async def test_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
 async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(single_flight, "_MOST_DOUBTS", 10)
+    monkeypatch.setattr(single_flight, "_MAX_DOUBTS", 10)
     in_flight = SingleFlight()
     for number in range(50):
         lose(in_flight, f"R-{number}", Lost(resend_window=1e9))

@@ -174,7 +174,9 @@ async def test_lookup_does_not_warn_for_itself(warnings: Warnings) -> None:
 def test_wait_of_more_than_five_seconds_is_long(
     seconds: float, warned: bool, warnings: Warnings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    telemetry = CallTelemetry((), Counters(), "couriers.pincode", None, warns=True)
+    telemetry = CallTelemetry(
+        (), Counters(), "couriers.pincode", None, number=1, began=0.0, warns=True
+    )
     with caplog.at_level(logging.WARNING, "clickpost_async"):
         logging.getLogger("clickpost_async").removeHandler(warnings)
         telemetry.warn_of_wait(seconds, "because")

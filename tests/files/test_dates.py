@@ -105,6 +105,22 @@ def test_date_of_another_format_than_the_one_given_is_refused() -> None:
         Dates("DD/MM/YYYY").read("11/27/2026")
 
 
+@pytest.mark.parametrize(
+    ("date_format", "text", "time"),
+    [
+        ("%d/%m/%Y", "03/04/2026", None),
+        ("%d/%m/%Y %H:%M", "03/04/2026 18:30", "2026-04-03T18:30:00"),
+        ("%d/%m/%Y %I:%M %p", "03/04/2026 06:30 PM", "2026-04-03T18:30:00"),
+    ],
+)
+def test_format_says_whether_a_date_has_a_time_of_day(
+    date_format: str, text: str, time: str | None
+) -> None:
+    found = Dates(date_format).read(text)
+
+    assert (found.time if found.has_time else None) == time
+
+
 @pytest.mark.parametrize("date_format", ["", "DD/MM", "MM/YYYY", "day first", "%H:%M"])
 def test_format_without_day_month_and_year_is_refused(date_format: str) -> None:
     with pytest.raises(ValueError, match="day, month and year are needed"):

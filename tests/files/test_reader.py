@@ -409,8 +409,8 @@ def test_file_opened_with_the_wrong_encoding_ends_in_a_problem() -> None:
         (
             '{"reference_number": "T-1", "drop_city": "Pune", "weight": 500}',
             (
-                "columns of a table; write the table as CSV, or the fields in pickup_info, drop_info "
-                "and shipment_details, as ClickPost documents them"
+                "columns of a table; write the table as CSV, or the fields in pickup_info,"
+                " drop_info and shipment_details, as ClickPost documents them"
             ),
         ),
         ('[{"a": 1}]', "a list: write each order on a line of its own, as jq -c '.[]' does"),

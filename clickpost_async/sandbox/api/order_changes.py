@@ -13,9 +13,9 @@ from clickpost_async.sandbox.world import scenarios
 from clickpost_async.sandbox.world.clock import DAY, day, exact, read_utc
 from clickpost_async.structures import TrackingCode
 
-_LONGEST_WINDOW = 1800
+_MAX_WINDOW = 1800
 _DAYS_UNTIL_COUNTED = 2
-_MOST_DAYS = 366
+_MAX_DAYS = 366
 
 
 @Operation("orders.edit", empty="ACCEPTED")
@@ -80,7 +80,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
 @Operation("orders.updated")
 def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
-    start, end = params.window(call, _LONGEST_WINDOW)
+    start, end = params.window(call, _MAX_WINDOW)
     after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
     found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
     following = None
@@ -117,8 +117,8 @@ def _cursor(text: str) -> tuple[float, int]:
 def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_midnight(call, name) for name in ("start-date", "end-date"))
-    if end - start >= _MOST_DAYS * DAY:
-        raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
+    if end - start >= _MAX_DAYS * DAY:
+        raise RefusalError(400, f"At most {_MAX_DAYS} days can be requested")
     uncounted = state.now() - (_DAYS_UNTIL_COUNTED * DAY)
     days = range(start, end + DAY, DAY)
     return {day(at): _count(state, at) if at <= uncounted else {} for at in days}

@@ -66,12 +66,12 @@ _PAGES: Mapping[Fault, Reply] = {
     Fault.GATEWAY: Reply("504 Gateway Time-out", 504),
 }
 
-_MOST_TIMES = 1_000_000
-_LONGEST_LATENCY = 3600
+_MAX_TIMES = 1_000_000
+_MAX_LATENCY = 3600
 
 
-def _up_to(most: float) -> float:
-    number: float = field(default=0.0, validator=[validators.ge(0), validators.le(most)])
+def _up_to(maximum: float) -> float:
+    number: float = field(default=0.0, validator=[validators.ge(0), validators.le(maximum)])
     return number
 
 
@@ -86,7 +86,7 @@ class _ScriptedFault:
 class Faults:
     """Probabilities between 0 and 1 for each fault; `latency` is seconds before every response."""
 
-    latency: float = _up_to(_LONGEST_LATENCY)
+    latency: float = _up_to(_MAX_LATENCY)
     too_many: float = _up_to(1)
     busy: float = _up_to(1)
     server_error: float = _up_to(1)
@@ -116,8 +116,8 @@ class Faults:
             reference_number: The only order that is meant; `None` is any call.
 
         """
-        if not 1 <= times <= _MOST_TIMES:
-            raise ValueError(f"times: must be from 1 to {_MOST_TIMES:,}")
+        if not 1 <= times <= _MAX_TIMES:
+            raise ValueError(f"times: must be from 1 to {_MAX_TIMES:,}")
         with self._lock:
             self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 
