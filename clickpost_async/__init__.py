@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from clickpost_async.structures import ResponseInfo as ResponseInfo
     from clickpost_async.structures import WorldOrder as WorldOrder
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "_core.retry": "Resend RetryPolicy",
     "_codec.converter": "structure unstructure",
     "_codec.endpoint": "Auth Get Idempotency Post",
@@ -62,15 +62,15 @@ _HOMES = {
     "settings": "BodyStyle Host Hosts Priority Rate Timeouts",
     "structures": "IndiaOrder ResponseInfo WorldOrder",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME_OF:
-        globals()[name] = found = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    if name in _MODULE_OF:
+        globals()[name] = found = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
         return found
     if name == "__all__":  # for `from clickpost_async import *`
-        return list(_HOME_OF)
+        return list(_MODULE_OF)
     if name == "__version__":
         from importlib.metadata import version
 
@@ -82,4 +82,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME_OF})
+    return sorted({*globals(), *_MODULE_OF})

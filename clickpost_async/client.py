@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib import import_module
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 import attrs
 from attrs import frozen
@@ -184,6 +184,14 @@ class ClickPost:
         transport: "httpx.AsyncBaseTransport | Literal['httptools'] | None" = None,
         observers: Sequence[Observer] = (),
     ) -> None:
+        try:
+            credentials = resolve_credentials(username, api_key)
+            hosts = resolve_hosts(base_url, hosts)
+        except (TypeError, ValueError) as error:
+            raise error.with_traceback(None) from None
+        finally:
+            # Error trackers export the variables of frames that fail, here or below.
+            del username, api_key, base_url
         # Slow imports happen now, not during a call, when file descriptors may be exhausted.
         from clickpost_async._download.downloader import Downloader
 
@@ -191,8 +199,6 @@ class ClickPost:
         for name in _LOADED_LATE:
             import_module(name)
         log_to_stderr_if_enabled()
-        credentials = resolve_credentials(username, api_key)
-        hosts = resolve_hosts(base_url, hosts)
         limiter = _limiter(rate, limiter)
         retry = RetryPolicy() if retry is None else retry
         timeouts = Timeouts() if timeouts is None else timeouts
@@ -392,6 +398,13 @@ class ClickPost:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "a client is neither pickled nor copied: make one in each process, or call"
+            " with_options() for a light copy"
+        )
+        raise TypeError(message)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_concurrency={self._runtime.max_concurrency})"

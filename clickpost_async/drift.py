@@ -224,7 +224,7 @@ def _codes(kind: Any) -> bool:
 
 
 def _declared(kind: Any) -> str:
-    """Return a declared type in JSON's words."""
+    """Return a declared type by JSON's name for it."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         arms = (arm for arm in typing.get_args(kind) if arm is not types.NoneType)
         return " or ".join(dict.fromkeys(map(_declared, arms)))

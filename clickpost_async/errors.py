@@ -99,7 +99,7 @@ class ClickPostError(Exception):
         status: ClickPost's status code (`meta.status`), if it sent one.
         http_status: The HTTP status, if a response was received.
         reference_number: The order's reference number, if the call is about one.
-        attempts: How many attempts were made.
+        attempts: How many attempts were made; 0 if the call ended before the first one.
         retry_after: Seconds that the server asked to wait before the next attempt, if it did.
         settle_delay: Seconds after which a call with an unknown outcome may be resent without a
             second effect; `None` if a resend may act twice.
@@ -290,9 +290,9 @@ class InvalidRequestError(RefusedError, ValueError):
         outcome: Outcome | str | None = None,
         *,
         problems: Iterable[Problem] = (),
-        **facts: Any,
+        **context: Any,
     ) -> None:
-        super().__init__(message, outcome, **facts)
+        super().__init__(message, outcome, **context)
         self.problems: tuple[Problem, ...] = tuple(problems)
 
     @classmethod

@@ -15,6 +15,26 @@ from attrs import field, frozen
 
 from clickpost_async._util.arguments import check_instance, check_number, got
 
+BASE_URL_VARIABLE = "CLICKPOST_BASE_URL"
+ALLOW_HTTP_VARIABLE = "CLICKPOST_ALLOW_HTTP"
+_RATE_VARIABLE = "CLICKPOST_RATE"
+
+# ClickPost stores labels and reports in S3 buckets, and returns presigned URLs.
+FILE_HOSTS = ("amazonaws.com", "clickpost.in")
+
+_PLAIN_URL = re.compile(
+    r"[a-z]+://(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?(/[\w.~%/-]*)?", re.ASCII | re.IGNORECASE
+).fullmatch
+
+# What error messages say about valid values.
+_A_RATE = (
+    "a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
+    " Rate(calls, per=seconds)"
+)
+_A_HOSTS = 'a Hosts; for one base URL pass base_url="https://..."'
+_LIKE = "such as https://www.clickpost.in/api"
+_HTTPS_NEEDED = "https is needed, since the key travels in every URL"
+
 
 class Priority(enum.IntEnum):
     """Which calls go first where calls queue; a bulk run yields to a checkout."""
@@ -44,12 +64,6 @@ def white_space_in(value: str) -> str | None:
     if "\n" in value or "\r" in value:
         return "contains a line break: give one line"
     return None
-
-
-_RATE = (
-    "a number of calls a second above 0, text such as '10/1s' or '600/60s', or"
-    " Rate(calls, per=seconds)"
-)
 
 
 @frozen
@@ -151,17 +165,6 @@ class Host(enum.StrEnum):
     PROOF = "proof"
 
 
-_PLAIN_URL = re.compile(
-    r"[a-z]+://(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?(/[\w.~%/-]*)?", re.ASCII | re.IGNORECASE
-).fullmatch
-
-
-ALLOW_HTTP = "CLICKPOST_ALLOW_HTTP"
-
-
-_HTTPS_NEEDED = "https is needed, since the key travels in every URL"
-
-
 def _check_base_url(name: str, url: object) -> None:
     if not isinstance(url, str):
         raise TypeError(f"{name} must be a base URL, {_LIKE}; got {type(url).__name__}")
@@ -171,9 +174,6 @@ def _check_base_url(name: str, url: object) -> None:
         raise ValueError(f"{name} must be scheme, host and path only, {_LIKE}")
     if (scheme := urlsplit(url).scheme) not in ("http", "https"):
         raise ValueError(f"{name}: {_HTTPS_NEEDED}, not {scheme}")
-
-
-_LIKE = "such as https://www.clickpost.in/api"
 
 
 def _is_plain(url: str) -> bool:
@@ -195,10 +195,6 @@ def is_loopback(hostname: str) -> bool:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:
         return False
-
-
-# ClickPost keeps labels and reports in S3 buckets, and hands out presigned URLs.
-FILE_HOSTS = ("amazonaws.com", "clickpost.in")
 
 
 def _base_url(default: str) -> str:
@@ -246,14 +242,14 @@ class Hosts:
         check_instance("allow_http", self.allow_http, bool, "True or False")
         if isinstance(self.files, str):
             raise TypeError(f'files must be a list of domains, such as ["{self.files[:60]}"]')
-        if self.allow_http or is_switched_on(os.environ.get(ALLOW_HTTP)):
+        if self.allow_http or is_switched_on(os.environ.get(ALLOW_HTTP_VARIABLE)):
             return
         for host in Host:
             if _is_plain(self.base(host)):
                 raise ValueError(
                     f"{_HTTPS_NEEDED}: {urlsplit(self.base(host)).netloc} is called in plain http,"
                     " which is allowed for loopback addresses, and for a sandbox in a network of"
-                    f" your own with Hosts.at(url, allow_http=True) or {ALLOW_HTTP}=1"
+                    f" your own with Hosts.at(url, allow_http=True) or {ALLOW_HTTP_VARIABLE}=1"
                 )
 
     @property
@@ -295,10 +291,6 @@ class Hosts:
         return base
 
 
-_BASE_URL = "CLICKPOST_BASE_URL"
-_HOSTS = 'a Hosts; for one base URL pass base_url="https://..."'
-
-
 def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
     """Return the base URLs of a client: those given, those of the environment, or ClickPost's."""
     if base_url is not None:
@@ -311,10 +303,10 @@ def resolve_hosts(base_url: str | None, hosts: Hosts | None) -> Hosts:
         _check_base_url("base_url", base_url)
         return Hosts.at(base_url)
     if hosts is not None:
-        check_instance("hosts", hosts, Hosts, _HOSTS)
+        check_instance("hosts", hosts, Hosts, _A_HOSTS)
         return hosts
-    if found := os.environ.get(_BASE_URL):
-        _check_base_url(_BASE_URL, found)
+    if found := os.environ.get(BASE_URL_VARIABLE):
+        _check_base_url(BASE_URL_VARIABLE, found)
         return Hosts.at(found)
     return Hosts()
 
@@ -323,11 +315,11 @@ def resolve_rate(rate: "Rate | float | str | None") -> Rate | None:
     """Return the rate of a client: the one given, that of the environment, or `None`."""
     name = "rate"
     if rate is None:
-        name = "CLICKPOST_RATE"
+        name = _RATE_VARIABLE
         rate = os.environ.get(name) or None
     if rate is None or isinstance(rate, Rate):
         return rate
     try:
         return Rate.parse(rate) if isinstance(rate, str) else Rate(rate)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name} must be {_RATE}; {got(rate)}") from None
+        raise type(error)(f"{name} must be {_A_RATE}; {got(rate)}") from None

@@ -8,7 +8,7 @@ _ORDER = json.loads((Path(__file__).parent / "order.json").read_text(encoding="u
 
 
 def order(reference_number: str) -> dict:
-    """Return an order with a reference number of its own."""
+    """Return a copy of the order with this reference number."""
     made = copy.deepcopy(_ORDER)
     made["shipment_details"]["reference_number"] = reference_number
     return made

@@ -106,7 +106,7 @@ def test_lazy_exports_match_those_of_type_checkers() -> None:
         for alias in node.names
     }
 
-    assert found == clickpost_async._HOME_OF
+    assert found == clickpost_async._MODULE_OF
     assert set(found) <= set(dir(clickpost_async))
 
 
@@ -158,10 +158,10 @@ def test_unknown_name_raises_attribute_error() -> None:
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_operation_is_a_coroutine_with_the_documented_parameters(name: str) -> None:
-    chapter, verb = name.split(".")
+    namespace, method = name.split(".")
     client = clickpost_async.ClickPost("acme", "not-a-real-key")
 
-    coroutine = getattr(getattr(client, chapter), verb)
+    coroutine = getattr(getattr(client, namespace), method)
 
     assert inspect.iscoroutinefunction(coroutine)
     assert list(inspect.signature(coroutine).parameters) == OPERATIONS[name]
@@ -169,10 +169,10 @@ def test_operation_is_a_coroutine_with_the_documented_parameters(name: str) -> N
 
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_endpoint_of_the_catalog_is_a_method_of_the_client(name: str) -> None:
-    chapter, verb = name.split(".")
+    namespace, method = name.split(".")
     client = clickpost_async.ClickPost("acme", "not-a-real-key")
 
-    coroutine = getattr(getattr(client, chapter), verb)
+    coroutine = getattr(getattr(client, namespace), method)
 
     assert inspect.iscoroutinefunction(coroutine)
     assert (coroutine.__doc__ or "").strip()

@@ -1,9 +1,11 @@
 """The public client: its parameters, light copies, counts and end."""
 
 import asyncio
+import copy
 import logging
 import math
 import os
+import pickle
 import re
 import socket
 import sqlite3
@@ -342,6 +344,14 @@ def test_clickpost_log_leaves_logging_that_the_application_set_up(set_up: dict[s
 
 def test_repr_of_a_client_shows_its_concurrency_only() -> None:
     assert repr(ClickPost("acme", KEY, max_concurrency=7)) == "ClickPost(max_concurrency=7)"
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_client_that_is_pickled_or_copied_says_what_to_do_instead(
+    duplicate: Callable[[ClickPost], object],
+) -> None:
+    with pytest.raises(TypeError, match=r"one in each process, or call with_options\(\)"):
+        duplicate(ClickPost("acme", "not-a-real-key"))
 
 
 def test_client_is_made_without_an_event_loop_and_opens_nothing() -> None:
@@ -920,7 +930,7 @@ async def test_closing_twice_and_from_any_task_is_fine_and_final() -> None:
         ):
             with pytest.raises(NotSentError, match="the client is closed; make a new one") as no:
                 await call()
-            assert not no.value.transient
+            assert (no.value.transient, no.value.attempts) == (False, 0)
         assert len(server.heads) == 1
 
 
@@ -946,10 +956,13 @@ async def test_calls_in_flight_when_the_client_closes_end_in_a_clear_error() -> 
 
 
 @pytest.mark.asyncio
-async def test_unused_client_can_be_closed() -> None:
+async def test_unused_client_can_be_closed_twice() -> None:
     async with ClickPost("acme", KEY) as clickpost:
         pass
     await clickpost.aclose()
+
+    with pytest.raises(NotSentError, match="the client is closed"):
+        await clickpost.health()
 
 
 @virtual_time
@@ -1006,8 +1019,8 @@ async def test_order_inside_of_another_object_is_refused_naming_the_object(name:
 @pytest.mark.parametrize(
     ("waybills", "message"),
     [
-        (41144869713534, "waybills: strings are needed, .* got 41144869713534"),
-        (None, "waybills: strings are needed, .* got None"),
+        (41144869713534, "waybills: expected strings, .* got 41144869713534"),
+        (None, "waybills: expected strings, .* got None"),
         ([41144869713534], r"waybills\[0\]: a waybill is a string .* got 41144869713534"),
     ],
 )

@@ -1,7 +1,7 @@
 """Every endpoint against golden samples: the request, and the response.
 
-A sample is `tests/samples/<chapter>/<verb>--<what>.json`, and belongs to the declaration that
-`CATALOG` holds under `<chapter>.<verb>`.
+A sample is `tests/samples/<namespace>/<method>--<what>.json`, and belongs to the declaration that
+`CATALOG` holds under `<namespace>.<method>`.
 """
 
 import copy
@@ -90,10 +90,10 @@ def test_every_sample_belongs_to_a_declaration() -> None:
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_endpoint_has_a_sample_of_success(name: str) -> None:
     mine = [sample for sample in SAMPLES if sample.name.partition("--")[0] == name]
-    chapter, verb = name.split(".")
+    namespace, method = name.split(".")
 
     assert any("expect" in sample.recorded for sample in mine), (
-        f"{name} has no sample of a success; add tests/samples/{chapter}/{verb}--<what>.json"
+        f"{name} has no sample of a success; add tests/samples/{namespace}/{method}--<what>.json"
         ' with "expect"'
     )
 
@@ -101,10 +101,10 @@ def test_every_endpoint_has_a_sample_of_success(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CATALOG.keys() - _WITHOUT_DOCUMENTED_ERRORS))
 def test_every_endpoint_with_documented_errors_has_a_sample_of_one(name: str) -> None:
     mine = [sample for sample in SAMPLES if sample.name.partition("--")[0] == name]
-    chapter, verb = name.split(".")
+    namespace, method = name.split(".")
 
     assert any("raises" in sample.recorded for sample in mine), (
-        f"{name} has no sample of an error; add tests/samples/{chapter}/{verb}--<what>.json"
+        f"{name} has no sample of an error; add tests/samples/{namespace}/{method}--<what>.json"
         ' with "raises"'
     )
 
@@ -138,8 +138,8 @@ async def called(sample: Sample, **more: Any) -> tuple[Any, list[httpx.Request]]
         transport=httpx.MockTransport(respond),
         **more,
     ) as clickpost:
-        chapter, verb = sample.recorded["call"].split(".")
-        coroutine: Callable[..., Any] = getattr(getattr(clickpost, chapter), verb)
+        namespace, method = sample.recorded["call"].split(".")
+        coroutine: Callable[..., Any] = getattr(getattr(clickpost, namespace), method)
         args = _timed(sample.recorded.get("args", []))
         kwargs = _timed(sample.recorded.get("kwargs", {}))
         try:

@@ -8,15 +8,23 @@ import contextlib
 import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from rich.pretty import pretty_repr
 
 import clickpost_async
-from clickpost_async import ClickPost, ClickPostError, InvalidRequestError, RetryPolicy, structure
+from clickpost_async import (
+    ClickPost,
+    ClickPostError,
+    InvalidRequestError,
+    RetryPolicy,
+    structure,
+    webhooks,
+)
 from clickpost_async._core import call_state
 from clickpost_async.bulk import create
 from clickpost_async.structures import IndiaOrder
@@ -153,7 +161,9 @@ def locals_of_the_package(error: BaseException) -> list[str]:
     for one in family(error):
         for frame, _ in traceback.walk_tb(one.__traceback__):
             if PACKAGE in Path(frame.f_code.co_filename).parents:
-                texts += [f"{name} = {value!r}" for name, value in frame.f_locals.items()]
+                for name, value in frame.f_locals.items():
+                    # rich, whose tracebacks structlog shows too, reads the fields of attrs classes.
+                    texts += [f"{name} = {value!r}", f"{name} = {pretty_repr(value)}"]
     return texts
 
 
@@ -180,6 +190,39 @@ async def test_frames_of_an_error_contain_no_personal_data(status: int, through:
     assert not leaks(texts)
 
 
+@pytest.mark.asyncio
+async def test_frames_of_an_invalid_order_contain_no_personal_data() -> None:
+    wrong = order(drop_info__drop_pincode="12")
+    async with playing([placed()]) as clickpost:
+        with pytest.raises(InvalidRequestError) as sent:
+            await clickpost.orders.create(wrong)
+        with pytest.raises(InvalidRequestError) as late:
+            await clickpost.with_options(deadline=5).orders.create(wrong)
+    with pytest.raises(InvalidRequestError) as parsed:
+        structure(wrong, IndiaOrder)
+
+    for caught in (sent, late, parsed):
+        texts = locals_of_the_package(caught.value)
+        assert texts
+        assert not leaks(texts)
+
+
+@pytest.mark.asyncio
+async def test_frames_of_a_failed_input_contain_no_order_of_before() -> None:
+    async def orders() -> AsyncIterator[dict[str, Any]]:
+        yield order()
+        raise OSError
+
+    async with playing([placed()]) as clickpost:
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - it is the input's own
+            async with create(clickpost, orders()) as run:
+                _ = [outcome async for outcome in run]
+
+    texts = locals_of_the_package(caught.value)
+    assert texts
+    assert not leaks(texts)
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.asyncio
 async def test_mistake_names_its_field_and_not_its_value(mistake: str) -> None:
@@ -202,9 +245,34 @@ async def test_mistake_names_its_field_and_not_its_value(mistake: str) -> None:
     assert len(outcomes) == 1
 
 
-def test_repr_of_structures_shows_no_personal_data() -> None:
+def test_reprs_of_structures_show_no_personal_data() -> None:
     known = structure(order(), IndiaOrder)
     assert leaks([repr(known), str(known), f"{known}", repr([known])]) == []
+    assert leaks([pretty_repr(known), pretty_repr([known])]) == []
+    assert "drop_city='Pune'" in pretty_repr(known)
+
+
+def test_repr_of_a_webhook_event_shows_no_personal_data() -> None:
+    scan = {"remark": f"Delivered to {NAME}, {PHONE}", "status": "Delivered"}
+    push = {"waybill": "W-1", "clickpost_status_code": 8, "consignee": NAME, **scan}
+    push["additional"] = {"latest_status": {**scan, "receiver": {"name": NAME}}}
+
+    event = webhooks.parse(json.dumps(push).encode(), {}, token=None)
+
+    assert event.remark == scan["remark"]
+    assert leaks([repr(event), pretty_repr(event)]) == []
+    assert "status='Delivered'" in repr(event)
+
+
+@pytest.mark.parametrize("body", [{"remark": NAME}, [NAME], NAME])
+@pytest.mark.parametrize("token", ["canary-token", None])
+def test_frames_of_a_refused_webhook_contain_neither_personal_data_nor_the_token(
+    body: Any, token: str | None
+) -> None:
+    with pytest.raises(webhooks.WebhookError) as caught:
+        webhooks.parse(json.dumps(body).encode(), {"webhook_key": "wrong-canary"}, token=token)
+
+    assert locals_of_the_package(caught.value) == []
 
 
 @pytest.mark.asyncio

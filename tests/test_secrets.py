@@ -432,6 +432,48 @@ def test_httpcore_log_of_a_redirect_would_show_the_key() -> None:
     assert any(map(leaks, run_and_collect(main)))
 
 
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "a key with a line break": {"api_key": f"{CANARY}\n"},
+    "a key that is too long": {"api_key": CANARY * 9},
+    "a key in bytes": {"api_key": CANARY.encode()},
+    "a username with a blank": {"username": "acme "},
+    "a key in place of the username": {"username": CANARY * 9, "api_key": "acme"},
+    "a key in the base URL": {"base_url": f"https://acme.example/api?key={quote(CANARY)}"},
+    "a rate": {"rate": "fast"},
+    "a transport": {"transport": "curl"},
+    "a policy": {"retry": 3},
+}
+
+
+def variables_of_our_frames(error: BaseException) -> list[str]:
+    """Write down the variables of the package's frames; those of others are the caller's."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [frame for frame in frames if frame.f_globals["__name__"].startswith("clickpost_async")]
+    assert ours
+    # An unfinished client has no repr.
+    locals_of = [
+        value for frame in ours for name, value in frame.f_locals.items() if name != "self"
+    ]
+    return [repr(value) for value in locals_of]
+
+
+@pytest.mark.parametrize("mistake", UNUSABLE)
+def test_client_that_cannot_be_made_shows_no_key(mistake: str) -> None:
+    settings: dict[str, Any] = {"username": "acme", "api_key": CANARY} | UNUSABLE[mistake]
+    with pytest.raises((TypeError, ValueError)) as caught:
+        ClickPost(**settings)
+
+    assert_clean([str(caught.value), *variables_of_our_frames(caught.value)])
+
+
+def test_client_that_cannot_log_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKPOST_LOG", "verbose")
+    with pytest.raises(ValueError, match="CLICKPOST_LOG") as caught:
+        ClickPost("acme", CANARY)
+
+    assert_clean(variables_of_our_frames(caught.value))
+
+
 @pytest.mark.fault("S05")
 @every_adapter
 def test_closed_port_shows_no_key(wire: str) -> None:

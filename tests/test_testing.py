@@ -147,7 +147,11 @@ async def test_thread_is_waited_for_before_the_clock_moves_on() -> None:
 
 @virtual_time
 async def test_foreign_thread_is_not_taken_for_a_deadlock() -> None:
-    await anyio.to_thread.run_sync(time.sleep, 0.01)
+    def work() -> int:
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    assert await anyio.to_thread.run_sync(work) != threading.get_ident()
 
 
 @virtual_time

@@ -1,4 +1,4 @@
-"""What PyInstaller needs to know of the package, which it finds by an entry point."""
+"""Hooks for PyInstaller, which finds them by an entry point."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from PyInstaller.utils.hooks import copy_metadata  # type: ignore[import-untyped]
+from PyInstaller.utils.hooks import copy_metadata  # type: ignore[import-untyped]  # not a dependency
 
 import clickpost_async
 

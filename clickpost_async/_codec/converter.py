@@ -54,12 +54,14 @@ def structure(data: object, kind: type[T]) -> T:
         made = _converter().structure(data, kind)
     except (InvalidRequestError, StructureError, ValueError, TypeError):
         problems = _explain(data, kind)
+        reference_number = reference_number_of(data)
     else:
         log_warnings(made)
         return made
+    del data  # error trackers export the variables of frames that fail
     raise InvalidRequestError.of(
         problems or (Problem("", f"cannot be read as {kind.__name__}"),),
-        reference_number=reference_number_of(data),
+        reference_number=reference_number,
     )
 
 

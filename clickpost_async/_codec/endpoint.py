@@ -45,7 +45,10 @@ class Idempotency(enum.Enum):
 
 
 class Auth(enum.Enum):
-    """Where the credentials go in a request."""
+    """Where the credentials go in a request.
+
+    Some endpoints name the query's parameter `username`, others `user_name`.
+    """
 
     USERNAME_AND_KEY = "username and key in the query"
     KEY = "key in the query"
@@ -124,7 +127,7 @@ class Post(Endpoint[R_co]):
 
 
 class Caller(Protocol):
-    """What endpoints need to be called."""
+    """Sends the calls of endpoints; implemented by the core."""
 
     def get(self, endpoint: Get[R], query: Query) -> Coroutine[Any, Any, R]:
         """Call an endpoint with a query."""

@@ -6,6 +6,7 @@ responses that other projects have published.
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from itertools import islice
 from typing import Any
 
@@ -56,9 +57,9 @@ def _message_of(meta: Mapping[str, Any]) -> str:
     return _single_line(meta.get("message") or meta.get("messsage"))
 
 
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE_LENGTH = 2000
 # A message of a megabyte is not put together to be cut off.
-_MOST_PARTS = 200
+_MAX_PARTS = 200
 # Parts of words in the scripts of India.
 _JOINERS = "\u200c\u200d"
 
@@ -68,7 +69,7 @@ def _single_line(message: Any) -> str:
     # Most messages are a text that is no list.
     is_plain = type(message) is str and message[:1] != "["
     text = message if is_plain else _flatten_message(message)
-    line = " ".join(text[:_LONGEST_MESSAGE].split())
+    line = " ".join(text[:_MAX_MESSAGE_LENGTH].split())
     if line.isprintable():
         return line
     # Terminals obey escape codes, and lone surrogates cannot be logged.
@@ -81,11 +82,11 @@ def _flatten_message(message: Any, depth: int = 0) -> str:
     if isinstance(message, str):
         return _as_sentences(message)
     if isinstance(message, dict) and depth < 4:
-        parts = islice(message.items(), _MOST_PARTS)
+        parts = islice(message.items(), _MAX_PARTS)
         return "; ".join(f"{key}: {_flatten_message(value, depth + 1)}" for key, value in parts)
     if isinstance(message, list) and depth < 4:
         return "; ".join(
-            _flatten_message(value, depth + 1) for value in islice(message, _MOST_PARTS)
+            _flatten_message(value, depth + 1) for value in islice(message, _MAX_PARTS)
         )
     return "" if message is None else str(message)
 
@@ -144,6 +145,34 @@ def only_row(body: Mapping[str, Any]) -> Any:
 def whole_body(body: Mapping[str, Any]) -> Any:
     """Read the fields from the body itself."""
     return body
+
+
+def without_meta(body: Mapping[str, Any]) -> Any:
+    """Read everything beside `meta`: nothing there is documented, or required."""
+    return {name: value for name, value in body.items() if name != "meta"}
+
+
+def days_of(body: Mapping[str, Any]) -> Any:
+    """Read counts by day as `days`; what is no day, or no count, is kept unchanged."""
+    result = body.get("result") or {}
+    if not isinstance(result, Mapping):
+        return None
+    days: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in result.items():
+        day = _day(key)
+        if day is None or not isinstance(value, Mapping | None):
+            rest[key] = value
+        else:
+            days[day] = value or {}
+    return {**rest, "days": days}
+
+
+def _day(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
 
 
 def order_of(body: Mapping[str, Any]) -> Any:

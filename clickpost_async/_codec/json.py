@@ -20,10 +20,10 @@ try:
 except ImportError:
     orjson = None
 
-_DEEPEST = 64
+_MAX_DEPTH = 64
 # 2 MiB of the smallest objects would block the event loop for a quarter of a second; real responses
 # have one object or list per hundred bytes or more.
-_MOST = 50_000
+_MAX_CONTAINERS = 50_000
 
 
 def read(body: bytes) -> Any:
@@ -32,10 +32,10 @@ def read(body: bytes) -> Any:
     The number of digits in an integer is limited by Python itself.
     """
     opened = body.count(b"{") + body.count(b"[")
-    if opened > _MOST:
+    if opened > _MAX_CONTAINERS:
         return None
     try:
-        if opened <= _DEEPEST:
+        if opened <= _MAX_DEPTH:
             return _read_fast(body)
         value = _read(body)
     except (ValueError, RecursionError):
@@ -153,7 +153,7 @@ def _refuse_unpaired_surrogates(body: bytes) -> None:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         level = [inner for outer in level for inner in _members(outer) if type(inner) in _NESTING]
         if not level:
             return False

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from clickpost_async._codec.envelope import rows_from_result
 
 _CREDENTIALS = frozenset({"username", "user_name", "key"})
-_MOST_PARAMETERS = 50
+_MAX_PARAMETERS = 50
 
 
 def page_of(body: Mapping[str, Any]) -> Any:
@@ -39,7 +39,7 @@ def _query_of(address: Any) -> Mapping[str, str] | None:
         return None
     try:
         query = urlsplit(address).query
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
     except ValueError:
         return None
     return {name: value for name, value in pairs if name.lower() not in _CREDENTIALS}

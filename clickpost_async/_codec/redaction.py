@@ -37,7 +37,7 @@ _COUNTRY_DIGITS = 3
 # Without the country code.
 _LOCAL_DIGITS = 10
 # No message is longer; an invoice in base64 is.
-_LONGEST = 2000
+_MAX_TEXT_LENGTH = 2000
 
 # What support needs to find an order; never redacted, even where a name is part of it.
 _CODES = (
@@ -74,7 +74,7 @@ class _PersonalData:
     codes: set[str] = field(factory=set)
 
     def add(self, text: str, *, is_name: bool) -> None:
-        text = text[:_LONGEST]
+        text = text[:_MAX_TEXT_LENGTH]
         digits = "".join(filter(str.isdecimal, text))
         if _PHONE(text.strip()) and len(digits) in _PHONE_DIGITS:
             self.phones.add(digits[-_LOCAL_DIGITS:])

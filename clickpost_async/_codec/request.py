@@ -15,7 +15,7 @@ from clickpost_async.structures._json_values import UNPAIRED_SURROGATE, json_pro
 from clickpost_async.structures._rules import log_warnings
 
 # An order may contain an invoice in base64; a larger body is a mistake.
-_LARGEST = 8 << 20
+_MAX_SIZE = 8 << 20
 
 
 def encode(
@@ -72,8 +72,8 @@ def _json(body: object, written: bytes | None, style: BodyStyle) -> bytes:
         written = _write(body, json.write)
     if style is BodyStyle.RAW_BODY:
         written = json.write({"RAW_BODY": written.decode()})
-    if len(written) > _LARGEST:
-        problem = Problem("", f"is larger than {_LARGEST >> 20} MiB as JSON")
+    if len(written) > _MAX_SIZE:
+        problem = Problem("", f"is larger than {_MAX_SIZE >> 20} MiB as JSON")
         raise InvalidRequestError.of([problem])
     return written
 

@@ -41,7 +41,7 @@ def request_reader(
         mapping=mapping,
         check=compile_check(cls),
         read_fields=read_fields,
-        set_warnings=RequestModel.warnings.__set__,  # type: ignore[attr-defined]
+        set_warnings=RequestModel.warnings.__set__,  # type: ignore[attr-defined]  # a slot
     )
     by_sections_first = sorted(specs(kind), key=lambda spec: parts[spec.name] is None)
     read: Callable[[Any, Any], RequestModel] = scope.function(

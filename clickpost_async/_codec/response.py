@@ -61,10 +61,10 @@ def decode(
             retry_after=response.retry_after,
             **_context(endpoint, response),
         )
-    verdict = meta_status_of(body)
-    if verdict is None and endpoint.extract is whole_body and response.http_status == 200 and body:
-        verdict = MetaStatus(200, "")
-    if verdict is None or verdict.status is None:
+    meta = meta_status_of(body)
+    if meta is None and endpoint.extract is whole_body and response.http_status == 200 and body:
+        meta = MetaStatus(200, "")
+    if meta is None or meta.status is None:
         if (
             endpoint.extract is whole_body
             and isinstance(body, dict)
@@ -72,31 +72,33 @@ def decode(
         ):
             # Endpoints that are documented without an envelope reject without one too.
             raise RefusedError("rejected without a message", **_context(endpoint, response))
-        _raise_by_http_status(endpoint, response, verdict)
-    if verdict.status not in endpoint.accepts:
-        if endpoint.idempotency is Idempotency.BY_REFERENCE and not isinstance(
-            body.get("meta"), dict
-        ):
-            # A gateway may send `status_code` too; only ClickPost's own status decides whether an
-            # order was placed.
-            _raise_by_http_status(endpoint, response, verdict)
-        _raise_refusal(endpoint, response, verdict, verdict.status)
+        _raise_by_http_status(endpoint, response, meta)
+    accepted = meta.status in endpoint.accepts
+    creates = endpoint.idempotency is Idempotency.BY_REFERENCE
+    if (response.http_status >= 300 if accepted else creates) and not _has_meta(body):
+        # A gateway may send `status_code` too; only ClickPost's own status decides whether an order
+        # was placed, and only that is a success under a HTTP status of an error.
+        _raise_by_http_status(endpoint, response, meta)
+    if not accepted:
+        _raise_rejection(endpoint, response, meta, meta.status)
     if not isinstance(body, dict):
         raise UnreadableReplyError(
             "response body is not a JSON object", **_context(endpoint, response)
         )
-    reply = _response_info(
-        verdict.status, verdict.message, body, response.http_status, attempts, seconds
-    )
+    info = _response_info(meta.status, meta.message, body, response.http_status, attempts, seconds)
     found = _fields_of(endpoint.extract(body), endpoint.returns)
-    decoded = structure_response(found, endpoint.returns, reply)
+    decoded = structure_response(found, endpoint.returns, info)
     if decoded is None:
         raise UnreadableReplyError(
             "response does not have the documented structure",
-            status=verdict.status,
+            status=meta.status,
             **_context(endpoint, response),
         )
     return decoded
+
+
+def _has_meta(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("meta"), dict)
 
 
 def _fields_of(found: Any, returns: type[ResponseModel]) -> Any:
@@ -116,33 +118,35 @@ def _context(endpoint: Endpoint[Any], response: APIResponse) -> dict[str, Any]:
     return {"endpoint": endpoint.label, "http_status": response.http_status}
 
 
-def _raise_refusal(
-    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus, status: int
+def _raise_rejection(
+    endpoint: Endpoint[Any], response: APIResponse, meta: MetaStatus, status: int
 ) -> Never:
-    facts: dict[str, Any] = {
+    context: dict[str, Any] = {
         **_context(endpoint, response),
         "status": status,
         "retry_after": response.retry_after,
     }
     if status == _TOO_MANY:
-        raise ThrottledError(verdict.message, **facts)
+        raise ThrottledError(meta.message, **context)
     kind: Callable[..., ClickPostError] | None
     kind = endpoint.means.get(status) or BY_STATUS.get(status)
     if kind is None or status in _UNRECOGNISED:
-        facts["outcome"] = Outcome.UNKNOWN
-        facts["kind"] = _UNRECOGNISED.get(status, FailureKind.UNKNOWN_STATUS)
-    raise (kind or RefusedError)(verdict.message or "rejected without a message", **facts)
+        context["outcome"] = Outcome.UNKNOWN
+        context["kind"] = _UNRECOGNISED.get(status, FailureKind.UNKNOWN_STATUS)
+    raise (kind or RefusedError)(meta.message or "rejected without a message", **context)
 
 
 def _raise_by_http_status(
-    endpoint: Endpoint[Any], response: APIResponse, verdict: MetaStatus | None
+    endpoint: Endpoint[Any], response: APIResponse, meta: MetaStatus | None
 ) -> Never:
     """Raise the error for a response without ClickPost's status; only 401 and 403 are definite."""
     status = response.http_status
-    facts = _context(endpoint, response)
+    context = _context(endpoint, response)
     message = f"HTTP {status} without a ClickPost status"
-    if verdict and verdict.message:
-        message = f"{message}: {verdict.message}"
+    if meta and meta.message:
+        message = f"{message}: {meta.message}"
+    if status == 404:
+        message = f"{message}; check the base URL, such as https://www.clickpost.in/api"
     # See Other may point to the result of the request: RFC 9110, section 15.4.4.
     may_have_acted = status == 303 and endpoint.idempotency is not Idempotency.SAFE
     if 300 <= status < 400 and not may_have_acted:
@@ -150,25 +154,25 @@ def _raise_by_http_status(
             f"redirected (HTTP {status}); redirects are never followed: check the base URL",
             transient=False,
             kind=FailureKind.NOT_SENDABLE,
-            **facts,
+            **context,
         )
     if status in (408, 425) or status >= 500:
-        raise ServerError(message, retry_after=response.retry_after, **facts)
+        raise ServerError(message, retry_after=response.retry_after, **context)
     if status in (401, 403):
-        raise CredentialsError(message, outcome=Outcome.NOT_SENT, **facts)
+        raise CredentialsError(message, outcome=Outcome.NOT_SENT, **context)
     if 300 <= status < 500:
         raise UnreadableReplyError(
-            message, transient=False, kind=FailureKind.NOT_CLICKPOST, **facts
+            message, transient=False, kind=FailureKind.NOT_CLICKPOST, **context
         )
     raise UnreadableReplyError(
-        f"cannot interpret the response (HTTP {status}, no meta.status)", **facts
+        f"cannot interpret the response (HTTP {status}, no meta.status)", **context
     )
 
 
 # --- how long to wait ---------------------------------------------------------------------------
 
 # Seconds; a longer one may be in milliseconds, or a mistake.
-_LONGEST_WAIT = 3600.0
+_MAX_WAIT = 3600.0
 
 
 def retry_after(header: str | None, date: str | None) -> float | None:
@@ -193,4 +197,4 @@ def retry_after(header: str | None, date: str | None) -> float | None:
             return None
     if math.isnan(seconds):
         return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), _MAX_WAIT)

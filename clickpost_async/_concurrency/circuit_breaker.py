@@ -16,7 +16,7 @@ _SHARE = 0.5
 _ENOUGH = 20
 _SPAN = 10
 _FIRST_PAUSE = 5.0
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 # How often the first in line checks on a probe, which may run in another event loop; in seconds.
 _LOOK = 0.25
 
@@ -86,7 +86,7 @@ class CircuitBreaker:
     def wait(self) -> float:
         """Return the seconds until the next probe."""
         now = self._clock()
-        # Further off than was ever set: another event loop, whose clock began elsewhere.
+        # Later than was ever set: it is due by the clock of another event loop.
         self._due = min(self._due, now + self._pause)
         return max(0.0, self._due - now)
 
@@ -110,7 +110,7 @@ class CircuitBreaker:
         self._generation += 1
         self._recent = _Recent()
         if failed:
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE) if self._open else _FIRST_PAUSE
+            self._pause = min(self._pause * 2, _MAX_PAUSE) if self._open else _FIRST_PAUSE
             self._due = self._clock() + self._pause
         self._open = failed
 
@@ -177,7 +177,7 @@ class _Recent:
         slot[2] += failed
 
     def mostly_failed(self, now: float) -> bool:
-        # A second that is yet to come is another event loop's.
+        # A second in the future is another event loop's.
         lately = [slot for slot in self._seconds if 0 <= int(now) - slot[0] < _SPAN]
         attempts = sum(slot[1] for slot in lately)
         return attempts >= _ENOUGH and sum(slot[2] for slot in lately) >= attempts * _SHARE

@@ -46,7 +46,7 @@ def call_on(loop: Any, callback: Callable[[], object]) -> None:
 def time_limit(seconds: float) -> "asyncio.Timeout | _ScopeLimit":
     """Return an `async with` block that raises `TimeoutError` after so many seconds.
 
-    Its `expired()` tells that from a `TimeoutError` of something inside.
+    Its `expired()` distinguishes that from a `TimeoutError` of the block itself.
     """
     if asyncio_loop() is None:
         return _ScopeLimit(seconds)

@@ -50,7 +50,7 @@ class PerLoop(Generic[T]):
 
     def sweep(self) -> None:
         """Drop what belongs to event loops that are closed."""
-        # A list of its own: other threads may add their loops meanwhile.
+        # A copy, since other threads may add their loops meanwhile.
         for reference in self._made.keyrefs():
             loop = reference()
             if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():

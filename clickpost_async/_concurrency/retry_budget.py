@@ -11,20 +11,20 @@ LOOK_UP_PRICE = 0.1
 class RetryBudget:
     """Limits retries to a share of first attempts, so that they cannot overload a failing server.
 
-    Each first attempt deposits `share` of a retry, up to `most` retries; `at_start` are there from
-    the beginning. It needs no clock: without first attempts there are no retries.
+    Each first attempt deposits `share` of a retry, up to `capacity` retries, and `at_start` retries
+    are there from the beginning. It needs no clock: without first attempts there are no retries.
     """
 
-    def __init__(self, share: float = 0.1, most: float = 100.0, at_start: float = 10.0) -> None:
+    def __init__(self, share: float = 0.1, capacity: float = 100.0, at_start: float = 10.0) -> None:
         if not 0 < share <= 1:
-            message = "share: a number above 0, and no more than 1, is needed"
+            message = "share must be above 0, and at most 1"
             raise ValueError(message)
-        if not 0 <= at_start <= most < math.inf:
-            message = "most, at_start: finite numbers are needed, 0 <= at_start <= most"
+        if not 0 <= at_start <= capacity < math.inf:
+            message = "capacity and at_start must be finite numbers, 0 <= at_start <= capacity"
             raise ValueError(message)
         # Counted in first attempts, not in retries: ten times a tenth is less than one in floats.
         self._share = share
-        self._most = most / share
+        self._capacity = capacity / share
         self._saved = at_start / share
 
     @property
@@ -34,7 +34,7 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Record a first attempt."""
-        self._saved = min(self._saved + 1, self._most)
+        self._saved = min(self._saved + 1, self._capacity)
 
     def withdraw(self, price: float = 1.0) -> bool:
         """Withdraw the price of a retry; `False` if the budget is too low for it."""

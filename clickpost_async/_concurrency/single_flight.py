@@ -4,9 +4,9 @@ It also remembers which earlier creates are in doubt.
 
 ClickPost recognises a repeated order by its reference number, but only once it has recorded the
 first one; two creates that are under way together may both be booked. So a second create of a
-reference waits for the first one's result, whatever task, client, thread or event loop it comes
-from. One that ended in doubt is remembered: the next create of that reference looks the order up,
-and lets it settle before it sends.
+reference waits for the first one's result, from any task, client, thread or event loop. One that
+ended in doubt is remembered: the next create of that reference looks the order up, and waits for
+the settle delay before it sends.
 """
 
 import json
@@ -27,10 +27,10 @@ Key = tuple[str, str, str]
 # A create on another event loop may never end: its loop is looked at so often, in seconds.
 _LOOK = 1.0
 # After so many looks at a loop that does not run, its create is not waited for any longer.
-_MOST_LOOKS = 10
+_MAX_LOOKS = 10
 # Above this many, doubts that have settled are forgotten, the oldest first. A second create after
 # the settle delay is recognised by ClickPost: the look-up that is lost with them only saves a call.
-_MOST_DOUBTS = 100_000
+_MAX_DOUBTS = 100_000
 
 
 def contents_of(body: bytes) -> bytes:
@@ -158,7 +158,7 @@ class SingleFlight:
             with anyio.move_on_after(pause):
                 await waiter.wait()
             looks = looks + 1 if flight.is_stopped else 0
-            if looks == _MOST_LOOKS:
+            if looks == _MAX_LOOKS:
                 return waiter.is_set
         return True
 
@@ -189,7 +189,7 @@ class SingleFlight:
         self._doubts[key] = doubt
         # Two are looked at for each one added, so expired ones never accumulate.
         for old in [old for old, _ in zip(self._doubts, range(2), strict=False)]:
-            too_many = len(self._doubts) > _MOST_DOUBTS
+            too_many = len(self._doubts) > _MAX_DOUBTS
             found = self._doubts[old]
             if found.is_expired or (too_many and found.is_settled):
                 del self._doubts[old]

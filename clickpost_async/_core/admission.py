@@ -1,7 +1,7 @@
-"""What lets an attempt start, and what its failure does to the attempts of other calls.
+"""Admits attempts, and lets the failure of one slow down the attempts of other calls.
 
-Before it: the circuit breaker, the rate limiter, and the caller's own hook. After it failed: a
-broken server counts against the circuit breaker, and a 429 pauses all calls.
+Before it: the circuit breaker and the rate limiter. After it failed: a broken server counts against
+the circuit breaker, and a 429 pauses all calls.
 """
 
 from functools import partial
@@ -12,7 +12,6 @@ import anyio
 from clickpost_async._concurrency.circuit_breaker import CircuitOpenError, Permit
 from clickpost_async._core.call_state import CallState
 from clickpost_async._core.retry import UNHEALTHY
-from clickpost_async._core.runtime import BeforeCreate
 from clickpost_async._core.telemetry import LONG_WAIT
 from clickpost_async.errors import ClickPostError, FailureKind, NotSentError, ThrottledError
 
@@ -62,12 +61,6 @@ async def acquire_rate(call: CallState[Any]) -> None:
         retry_after=left,
         kind=FailureKind.RATE_LIMIT_PAUSED,
     )
-
-
-async def announce(call: CallState[Any], before_create: BeforeCreate) -> None:
-    """Call the caller's `before_create` hook: an order is about to be sent."""
-    if call.reference is not None:
-        await before_create(call.reference, call.telemetry.attempts + 1)
 
 
 async def feed_back(call: CallState[Any], error: ClickPostError, permit: Permit) -> None:

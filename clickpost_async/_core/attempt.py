@@ -21,6 +21,7 @@ from clickpost_async._http.connection_errors import (
     not_sent,
     proxy_reason,
     reason_of,
+    through,
 )
 from clickpost_async._http.response_reader import ResponseReader
 from clickpost_async.errors import ClickPostError, FailureKind, NoReplyError, NotSentError
@@ -115,7 +116,9 @@ class AttemptSender:
         within = f"within {self._total:g} s"
         if progress.may_have_been_sent:
             return NoReplyError(f"no complete response from {address} {within}")
-        return NotSentError(f"the request was not sent to {address} {within}")
+        return NotSentError(
+            f"the request was not sent to {address}{through(progress.via)} {within}"
+        )
 
     def _translate(self, address: str, progress: SendProgress, error: Exception) -> ClickPostError:
         kind = self._adapter.failure_of(error)
@@ -132,7 +135,8 @@ class AttemptSender:
         elif reason.cause is not None or kind not in _AFTER_CONNECTING:
             failure = not_sent(reason, address, via=progress.via)
         else:
-            failure = NotSentError(f"the request was not sent to {address}: {reason.text}")
+            where = f"{address}{through(progress.via)}"
+            failure = NotSentError(f"the request was not sent to {where}: {reason.text}")
         if is_local_shortage(error):
             kind = FailureKind.LOCAL_RESOURCES
         failure.kind = attempt_kind(kind, sent=is_sent)

@@ -21,19 +21,19 @@ KeySource = Callable[[], str | Awaitable[str]]
 _plain = re.compile(r"[\w.~-]+", re.ASCII).fullmatch
 
 # ClickPost's keys have 36 characters.
-_SHORTEST_KEY = 8
+_MIN_KEY_LENGTH = 8
 
-_LONGEST = 100  # "username", "key": max 100, ClickPost's OpenAPI export
-_PRINTABLE = f"1 to {_LONGEST} printable characters"
+_MAX_LENGTH = 100  # "username", "key": max 100, ClickPost's OpenAPI export
+_PRINTABLE = f"1 to {_MAX_LENGTH} printable characters"
 
 _USERNAME = "CLICKPOST_USERNAME"
-_API_KEYS = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
+API_KEY_VARIABLES = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
 
 _is_uuid = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}", re.IGNORECASE).fullmatch
 
 
 class Secret:
-    """A string that is only given out by `reveal()`: no repr, format, pickle or copy shows it."""
+    """A string that only `reveal()` returns: no repr, format, pickle or copy shows it."""
 
     __slots__ = ("_reveal",)
 
@@ -90,7 +90,7 @@ def resolve_credentials(username: str | None, api_key: str | KeySource | None) -
         f"{name} is missing: pass ClickPost({name}=...) or set {variable}"
         for name, variable, value in (
             ("username", _USERNAME, username),
-            ("api_key", _API_KEYS[0], key),
+            ("api_key", API_KEY_VARIABLES[0], key),
         )
         if value is None
     ]
@@ -115,10 +115,10 @@ def _username() -> tuple[str | None, str]:
 
 
 def _api_key() -> tuple[str | None, str]:
-    for name in _API_KEYS:
+    for name in API_KEY_VARIABLES:
         if value := os.environ.get(name):
             return value, name
-    return None, _API_KEYS[0]
+    return None, API_KEY_VARIABLES[0]
 
 
 def _check_text(name: str, value: object, meaning: str) -> None:
@@ -133,7 +133,7 @@ def _check_text(name: str, value: object, meaning: str) -> None:
 
 
 def _is_printable(value: str) -> bool:
-    return value.isprintable() and 1 <= len(value) <= _LONGEST
+    return value.isprintable() and 1 <= len(value) <= _MAX_LENGTH
 
 
 class Authenticator:
@@ -198,7 +198,7 @@ class Authenticator:
         may be ordinary text.
         """
         for spelling in _spellings(key.reveal()):
-            if len(spelling) < _SHORTEST_KEY:
+            if len(spelling) < _MIN_KEY_LENGTH:
                 body = body.replace(b"key=" + spelling, b"key=***")
             elif spelling in body:
                 body = body.replace(spelling, b"***")

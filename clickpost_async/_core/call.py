@@ -17,7 +17,7 @@ from clickpost_async._concurrency.priority_semaphore import Slot
 from clickpost_async._concurrency.retry_budget import LOOK_UP_PRICE
 from clickpost_async._concurrency.single_flight import Key
 from clickpost_async._core import reconcile
-from clickpost_async._core.admission import acquire_permit, acquire_rate, announce, feed_back
+from clickpost_async._core.admission import acquire_permit, acquire_rate, feed_back
 from clickpost_async._core.call_state import CallState
 from clickpost_async._core.retry import Backoff, RetryAction, RetryPolicy
 from clickpost_async.errors import (
@@ -216,7 +216,7 @@ class Call(CallState[R]):
             if permit is None:
                 slot.release()
                 permit = await acquire_permit(self)
-            try:
+            with permit:
                 await slot
                 if not self.may_send(permit):
                     continue
@@ -225,8 +225,9 @@ class Call(CallState[R]):
                     await acquire_rate(self)
                 if not self.may_send(permit):
                     continue
-                if options.before_create is not None and request.is_create:
-                    await announce(self, options.before_create)
+                reference = self.reference
+                if options.before_create and request.is_create and reference is not None:
+                    await options.before_create(reference, self.telemetry.attempts + 1)
                 progress = self.start_attempt()
                 loop_state.attempt_started()
                 try:
@@ -244,5 +245,3 @@ class Call(CallState[R]):
                 permit.succeeded()
                 self.record_success(result)
                 return result
-            finally:
-                permit.release()

@@ -1,4 +1,4 @@
-"""What is known of a call while it is made: its request, its result, and what is in doubt."""
+"""The state of a call: its request, its result, and whether its outcome is in doubt."""
 
 import math
 import time
@@ -88,7 +88,7 @@ class CallState(Generic[R]):
         self._began = time.perf_counter()
         semaphore = runtime.loop_states.get_or_create().semaphore
         # In a gather of thousands, a look-up would otherwise queue behind all others.
-        return semaphore.slot(self.options.priority, again=self.look_up_for is not None)
+        return semaphore.slot(self.options.priority, is_returning=self.look_up_for is not None)
 
     @property
     def needs_slot_first(self) -> bool:
@@ -168,6 +168,10 @@ class CallState(Generic[R]):
             find = self.endpoint.found_by
             self.error = other_contents(state, self.reference, find.label if find else None)
 
+    def __rich_repr__(self) -> tuple[str]:
+        """Return what rich shows, which otherwise shows every field of an attrs class."""
+        return (self.endpoint.label,)
+
     # --- the result -------------------------------------------------------------------------------
 
     @property
@@ -224,7 +228,7 @@ class CallState(Generic[R]):
         """Return a slot of the concurrency limit for another attempt."""
         semaphore = self.runtime.loop_states.get_or_create().semaphore
         # As for a look-up.
-        return semaphore.slot(self.options.priority, again=self.telemetry.attempts > 0)
+        return semaphore.slot(self.options.priority, is_returning=self.telemetry.attempts > 0)
 
     def may_send(self, permit: Permit) -> bool:
         """Return whether the circuit breaker is still closed to the call; raise if it is over."""
@@ -257,7 +261,7 @@ class CallState(Generic[R]):
             message = "response belongs to a different order: it has another reference number"
             telemetry.response_rejected(message)
         elif result.incomplete:
-            message = "response reports success but contains no waybill"
+            message = f"response reports success but contains no {result.essential}"
         if message is not None:
             raise UnreadableReplyError(message, status=result.response.status)
         return result
@@ -326,7 +330,7 @@ class CallState(Generic[R]):
             # The pause that it was waiting for, if there is one.
             retry_after=self.runtime.pause_left or None,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def left_behind(self) -> ClickPostError:
@@ -336,7 +340,7 @@ class CallState(Generic[R]):
             endpoint=self.endpoint.label,
             reference_number=self.reference,
         )
-        error.attempts = max(self.telemetry.attempts, 1)
+        error.attempts = self.telemetry.attempts
         return self.final_error(error)
 
     def final_error(self, last: ClickPostError) -> ClickPostError:

@@ -186,6 +186,11 @@ _MAX_SETTLE_DELAY = 600.0
 _MAX_POLL_PAUSE = 300.0
 
 
+def poll_pause(interval: float, polled: float) -> float:
+    """Return the seconds before a pending order is polled again, after `polled` seconds of it."""
+    return min(interval + polled / 2, _MAX_POLL_PAUSE)
+
+
 class Backoff:
     """The retry, wait and stop conditions of one call that has failed or left an order pending.
 
@@ -240,8 +245,7 @@ class Backoff:
         error = _error_of(state)
         if error is None:
             spread = 0.8 + 0.4 * _jitter()
-            interval = self._policy.poll_interval + self._polled / 2
-            return min(interval, _MAX_POLL_PAUSE) * spread
+            return poll_pause(self._policy.poll_interval, self._polled) * spread
         if self._next_action(error) in (RetryAction.SETTLE, RetryAction.ON_REQUEST):
             pause = self._settle_pause(state)
         else:

@@ -30,9 +30,7 @@ BeforeCreate = Callable[[str, int], Awaitable[None]]
 def _check_deadline(_: object, __: object, deadline: float | None) -> None:
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and (not is_number or math.isnan(deadline)):
-        message = (
-            "deadline: a number of seconds is needed; one that is over, 0 or less, sends nothing"
-        )
+        message = "deadline must be a number of seconds; with 0 or less nothing is sent"
         raise ValueError(message)
 
 
@@ -66,7 +64,7 @@ class Counters:
 
 @frozen
 class ServerHealth:
-    """What keeps retries from overloading a server that already fails."""
+    """The circuit breaker and retry budget of a server."""
 
     breaker: CircuitBreaker = field(factory=CircuitBreaker)
     budget: RetryBudget = field(factory=RetryBudget)
@@ -100,11 +98,11 @@ class LoopState:
             await self._closing.wait()
 
     def attempt_started(self) -> None:
-        """Count an attempt in."""
+        """Count one more attempt in progress."""
         self._attempts += 1
 
     def attempt_finished(self) -> None:
-        """Count an attempt out."""
+        """Count one attempt less, and wake `close` after the last."""
         self._attempts -= 1
         if self._idle is not None and not self._attempts:
             self._idle.set()
@@ -165,12 +163,14 @@ class ClientRuntime:
     def refuse_if_closed(self, label: str) -> None:
         """Raise if the client was closed."""
         if self.counts.closed:
-            raise NotSentError(
+            error = NotSentError(
                 "the client is closed; make a new one",
                 endpoint=label,
                 transient=False,
                 kind=FailureKind.CLIENT_CLOSED,
             )
+            error.attempts = 0
+            raise error
 
     async def close(self, grace: float) -> None:
         """Send nothing more; attempts in progress have `grace` seconds to end."""

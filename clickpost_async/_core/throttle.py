@@ -1,4 +1,4 @@
-"""The pause that ClickPost has asked a client for, and the calls that cannot wait that long.
+"""The pause that a 429 has requested, and the calls that cannot wait that long.
 
 The limiter makes calls wait. This ends those for which the pause is too long, and reports
 to the others how long it is.

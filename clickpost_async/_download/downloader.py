@@ -56,7 +56,7 @@ from clickpost_async.errors import (
 )
 from clickpost_async.settings import FILE_HOSTS
 
-_LARGEST = 20 * 2**20
+_MAX_SIZE = 20 * 2**20
 _REDIRECTS = 2
 _HEADERS = (
     ("Accept", "*/*"),
@@ -64,7 +64,7 @@ _HEADERS = (
     ("Connection", "close"),
     ("User-Agent", "clickpost_async"),
 )
-_LIMITS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
+_TIMEOUTS = StepTimeouts(connect=10.0, write=10.0, read=30.0)
 
 
 @frozen(kw_only=True)
@@ -73,7 +73,7 @@ class Downloader:
 
     `hosts` are domains, whose sub-domains are allowed too. `loopback` allows a sandbox on this
     machine, also in plain http; `plain_http` is the host and port of one elsewhere. `through`
-    requests files instead of the network. `seconds` bounds a whole download, `largest` its bytes.
+    requests files instead of the network. `seconds` bounds a whole download, `max_size` its bytes.
     `network` makes the network backend of one connection.
     """
 
@@ -81,7 +81,7 @@ class Downloader:
     loopback: bool = False
     plain_http: str | None = None
     through: Fetcher | None = None
-    largest: int = _LARGEST
+    max_size: int = _MAX_SIZE
     seconds: float = 120.0
     verify: ssl.SSLContext | None = None
     resolve: Resolve = resolve
@@ -124,7 +124,7 @@ class Downloader:
             async with self._request(link) as response:
                 location = _redirect(response)
                 if location is None:
-                    _check_response(link, response, self.largest)
+                    _check_response(link, response, self.max_size)
                     return await self._save(download, link, response, path, overwrite=overwrite)
             url = location
         message = f"redirected more than {_REDIRECTS} times"
@@ -134,7 +134,7 @@ class Downloader:
     async def _request(self, link: CheckedURL) -> AsyncGenerator[Fetched, None]:
         if self.through is not None:
             with _network(link):
-                response = await self.through.fetch(link.url, _HEADERS, _LIMITS)
+                response = await self.through.fetch(link.url, _HEADERS, _TIMEOUTS)
         else:
             response = await self._connect_pinned(link)
         try:
@@ -157,7 +157,7 @@ class Downloader:
             method=b"GET",
             url=httpcore.URL(scheme=scheme, host=host, port=link.port, target=link.target),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
-            extensions={"timeout": _LIMITS._asdict()},
+            extensions={"timeout": _TIMEOUTS.as_extension()},
         )
         try:
             with _network(link):
@@ -183,7 +183,7 @@ class Downloader:
             head = b""
             async for chunk in chunks:
                 head += chunk
-                _check_size(len(head), self.largest)
+                _check_size(len(head), self.max_size)
                 if len(head) >= HEAD:
                     break
             _check_kind(download, kind_of(head[:HEAD]))
@@ -193,7 +193,7 @@ class Downloader:
                     size = await file.write(head)
                     async for chunk in chunks:
                         size += len(chunk)
-                        _check_size(size, self.largest)
+                        _check_size(size, self.max_size)
                         await file.write(chunk)
                 await to_thread.run_sync(partial(_put, part, path, overwrite=overwrite))
             finally:
@@ -285,32 +285,32 @@ def _redirect(response: Fetched) -> str | None:
     return location
 
 
-def _check_response(link: CheckedURL, response: Fetched, largest: int) -> None:
+def _check_response(link: CheckedURL, response: Fetched, max_size: int) -> None:
     status = response.status
     if status == 200:
         if codings := codings_of(_header(response, b"content-encoding") or ""):
             message = f"unexpected Content-Encoding of the file: {', '.join(codings)}"
             raise UnreadableReplyError(message, http_status=status, transient=False)
         length = _header(response, b"content-length") or ""
-        _check_size(int(length) if length.isdecimal() else 0, largest)
+        _check_size(int(length) if length.isdecimal() else 0, max_size)
         return
-    facts: dict[str, Any] = {"http_status": status}
+    context: dict[str, Any] = {"http_status": status}
     if status == 429:
         message = f"{link.host} received too many requests (HTTP 429)"
-        raise ThrottledError(message, **facts)
+        raise ThrottledError(message, **context)
     if status >= 500:
         message = f"{link.host} failed (HTTP {status})"
-        raise ServerError(message, **facts)
+        raise ServerError(message, **context)
     message = (
         f"{link.host} rejected the download (HTTP {status});"
         " the URL may have expired, request a new one from ClickPost"
     )
-    raise RefusedError(message, **facts)
+    raise RefusedError(message, **context)
 
 
-def _check_size(size: int, largest: int) -> None:
-    if size > largest:
-        message = f"the file is larger than {largest} bytes"
+def _check_size(size: int, max_size: int) -> None:
+    if size > max_size:
+        message = f"the file is larger than {max_size} bytes"
         raise UnreadableReplyError(message, transient=False)
 
 

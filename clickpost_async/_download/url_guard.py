@@ -16,14 +16,12 @@ import anyio
 import httpcore
 from attrs import field, frozen
 
-from clickpost_async._http.adapter import address
+from clickpost_async._http.adapter import DEFAULT_PORTS, address, authority
 from clickpost_async._http.connection_errors import Reason, not_sent, reason_of
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import is_loopback
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-_PORTS = {"http": 80, "https": 443}
 
 # Characters of a URL besides letters and digits; others are percent-encoded.
 _PLAIN = "%/?:@!$&'()*+,;=~[]"
@@ -52,8 +50,7 @@ class CheckedURL:
     @property
     def authority(self) -> str:
         """The host as in a URL, with the port unless it is the default one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        return authority(self.scheme, self.host, self.port)
 
     @property
     def url(self) -> str:
@@ -82,12 +79,12 @@ def check_url(
     except ValueError:
         refuse(name, "cannot be read as a URL")
     if _CONTROL(url) or not _HOST(host) or parts.username is not None:
-        refuse(name, "a plain https URL is needed, with a host and without a user name")
+        refuse(name, "expected a plain https URL, with a host and without a user name")
     local = (before is None or before.local) and (
         (loopback and is_loopback(host)) or parts.netloc == plain_http
     )
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        refuse(name, "https is needed")
+        refuse(name, "must be an https URL")
     if not local and port not in (None, 443):
         refuse(name, "only the default port of https (443) is allowed")
     if not local and not any(host == one or host.endswith(f".{one}") for one in hosts):
@@ -96,7 +93,7 @@ def check_url(
     return CheckedURL(
         scheme=parts.scheme,
         host=host,
-        port=port or _PORTS[parts.scheme],
+        port=port or DEFAULT_PORTS[parts.scheme],
         target=quote(target if target.startswith("/") else f"/{target}", safe=_PLAIN),
         local=local,
     )

@@ -1,1 +1,1 @@
-"""HTTP connections and libraries behind one adapter protocol; knows nothing of ClickPost."""
+"""HTTP connections and libraries behind one adapter protocol; independent of ClickPost."""

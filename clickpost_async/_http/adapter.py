@@ -29,7 +29,7 @@ JSON_HEADERS: Mapping[str, str] = {**HEADERS, "Content-Type": JSON}
 # the outcome of a request that is written to a connection just being closed is unknown.
 KEEP_ALIVE = 4.0
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 
 class StepTimeouts(NamedTuple):
@@ -38,6 +38,10 @@ class StepTimeouts(NamedTuple):
     connect: float
     write: float
     read: float
+
+    def as_extension(self) -> dict[str, float]:
+        """Return the `timeout` extension of httpcore, whose pool may take as long as connecting."""
+        return {**self._asdict(), "pool": self.connect}
 
 
 @frozen(eq=False)
@@ -56,16 +60,14 @@ class BaseURL:
         """Parse a base URL, which `Hosts` has validated."""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        usual = _PORTS[parts.scheme]
-        port = parts.port or usual
-        name = f"[{host}]" if ":" in host else host
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         return cls(
             url=url,
             scheme=parts.scheme,
             host=host,
             port=port,
             path=parts.path,
-            authority=name if port == usual else f"{name}:{port}",
+            authority=authority(parts.scheme, host, port),
         )
 
     @property
@@ -79,6 +81,12 @@ def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def authority(scheme: str, host: str, port: int) -> str:
+    """Write host and port as in a URL, without the scheme's default port."""
+    whole = address(host, port)
+    return whole.removesuffix(f":{port}") if port == DEFAULT_PORTS[scheme] else whole
+
+
 @frozen(eq=False)
 class HTTPRequest:
     """A request as it is sent, except the key: `signature` adds it to the target or the body.
@@ -90,7 +98,7 @@ class HTTPRequest:
     base: BaseURL
     target: str
     body: bytes | None = field(repr=False)
-    limits: StepTimeouts
+    timeouts: StepTimeouts
     signature: Signature | None = None
 
     def signed(self) -> tuple[str, bytes | None]:
@@ -166,7 +174,7 @@ class Fetcher(Protocol):
     """Requests files in place of connections of our own."""
 
     async def fetch(
-        self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: StepTimeouts
     ) -> Fetched:
         """Send a GET without credentials; raises what the library raises."""
         ...

@@ -25,6 +25,11 @@ _TRUST = (
     "to trust an authority of your own, name its file in SSL_CERT_FILE,"
     " or give verify= to the httpx transport you use"
 )
+_CLOSED = "the connection was closed before the end of the response"
+# How httpcore, h11 and this package begin the message of such an error.
+_ENDED = ("Server disconnected", "peer closed connection", "the server closed the connection")
+_SOCKS_REFUSAL = re.compile(r"Proxy Server could not connect: ([A-Za-z ]+)\.").fullmatch
+_SOCKS_LOGIN = re.compile("password|from proxy server, but got", re.IGNORECASE).search
 _PROXY_LOGIN = (
     "its user name or password is missing or wrong; correct them in the transport's proxy="
 )
@@ -45,14 +50,9 @@ def reason_of(error: BaseException, where: str) -> Reason:
     if status is not None:
         return proxy_reason(status)
     for one in _chain(error):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            # httpx-aiohttp wraps TLS errors in one of the same class without a message.
-            if message := getattr(one, "verify_message", ""):
-                text = f"the certificate was refused: {message}; {_TRUST}"
-                return Reason(text, ssl.SSLCertVerificationError(1, message), final=True)
-        elif isinstance(one, ssl.SSLError):
-            if message := getattr(one, "reason", None):
-                return Reason(f"TLS failed: {message}", ssl.SSLError(1, message))
+        if isinstance(one, ssl.SSLError):
+            if reason := _of_tls(one):
+                return reason
         elif isinstance(one, socket.gaierror):
             message = one.strerror or "unknown reason"
             cause = socket.gaierror(one.errno, message)
@@ -60,8 +60,35 @@ def reason_of(error: BaseException, where: str) -> Reason:
         elif isinstance(one, OSError) and isinstance(one.errno, int) and one.errno > 0:
             # Negative numbers are the resolver's, which aiohttp copies.
             return _of_system(one.errno, where)
-    kind = type(error).__name__
-    return Reason(f"timed out ({kind})" if "Timeout" in kind else kind)
+        elif isinstance(one, ConnectionError):
+            # asyncio's own, of a connection that ended during the TLS handshake.
+            return Reason(_CLOSED, type(one)(_CLOSED))
+    return Reason(_of_library(error))
+
+
+def _of_library(error: BaseException) -> str:
+    """Return why a request failed, for an exception of an HTTP library without an OS error.
+
+    Its own message may quote the response, except where it is one of the known ones.
+    """
+    kind, message = type(error).__name__, str(error)
+    if "Timeout" in kind:
+        return f"timed out ({kind})"
+    if kind == "RemoteProtocolError":
+        return _CLOSED if message.startswith(_ENDED) else f"the response is not valid HTTP ({kind})"
+    if refused := _SOCKS_REFUSAL(message):
+        return f"the proxy cannot connect: {refused[1].lower()}"
+    return kind
+
+
+def _of_tls(error: ssl.SSLError) -> Reason | None:
+    # httpx-aiohttp wraps TLS errors in one of the same class without a message.
+    if message := getattr(error, "verify_message", ""):
+        text = f"the certificate was refused: {message}; {_TRUST}"
+        return Reason(text, ssl.SSLCertVerificationError(1, message), final=True)
+    if message := getattr(error, "reason", None):
+        return Reason(f"TLS failed: {message}", ssl.SSLError(1, message))
+    return None
 
 
 def _of_system(number: int, where: str) -> Reason:
@@ -83,11 +110,11 @@ def proxy_reason(status: int) -> Reason:
 def _refused_by_proxy(error: BaseException) -> int | None:
     for kind in type(error).__mro__:
         if kind.__name__ == "ProxyError":
-            found = re.match(r"[45]\d\d\b", str(error))
+            found = re.match(r"[1-5]\d\d\b", str(error))
             if found:
                 return int(found.group())
             # SOCKS has no status codes.
-            return 407 if "password" in str(error) else None
+            return 407 if _SOCKS_LOGIN(str(error)) else None
     return None
 
 
@@ -98,14 +125,18 @@ def is_local_shortage(error: BaseException) -> bool:
 
 def not_sent(reason: Reason, where: str, *, via: str | None = None) -> NotSentError:
     """Return the error for a connection that failed, with its cause."""
-    through = f" through {via}" if via else ""
     failure = NotSentError(
-        f"cannot connect to {where}{through}: {reason.text}",
+        f"cannot connect to {where}{through(via)}: {reason.text}",
         transient=not reason.final,
         kind=FailureKind.NOT_SENDABLE if reason.final else None,
     )
     failure.__cause__ = reason.cause
     return failure
+
+
+def through(via: str | None) -> str:
+    """Name the proxy, if there is one, behind the server that it leads to."""
+    return f" through {via}" if via else ""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

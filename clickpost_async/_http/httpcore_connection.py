@@ -72,16 +72,14 @@ class HTTPCoreConnection:
         stream = getattr(http11, "_network_stream", None)
         state = getattr(http11, "_h11_state", None)
         if stream is not None and state is not None and self._connection.is_idle():
-            connection._connection = self._exchange = _Exchange(stream, state)  # noqa: SLF001
-            connection._request_lock = _UNLOCKED  # noqa: SLF001
+            self._exchange = _Exchange(stream, state)
+            connection._connection = self._exchange  # noqa: SLF001 - nothing public replaces it
+            connection._request_lock = _UNLOCKED  # noqa: SLF001 - as above
 
     def _request(self, request: HTTPRequest) -> httpcore.Request:
         body = request.body
         headers = _headers(self._authority, None if body is None else len(body))
-        connect, write, read = request.limits
-        extensions: dict[str, Any] = {
-            "timeout": {"connect": connect, "write": write, "read": read, "pool": connect}
-        }
+        extensions: dict[str, Any] = {"timeout": request.timeouts.as_extension()}
         if _log.isEnabledFor(logging.DEBUG):
             extensions["trace"] = _trace_without_payload
         url = _URL(self._origin, (self._path + request.target).encode("ascii"))
@@ -150,7 +148,7 @@ class _Exchange:
             ):
                 return _Response(self, event, read_timeout)
 
-    async def receive(self, timeout: float) -> Any:  # noqa: ASYNC109 - a stream's own
+    async def receive(self, timeout: float) -> Any:
         """Return the next event of h11."""
         state = self._h11_state
         while True:

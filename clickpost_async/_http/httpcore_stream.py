@@ -50,7 +50,7 @@ class TrackingBackend(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -107,10 +107,10 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
         self._backend = backend
         self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await self._stream.read(max_bytes, timeout)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._backend.unsigned:
             buffer = self._backend.sign(buffer)
         if buffer:
@@ -125,7 +125,7 @@ class _TrackedStream(httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
             stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
@@ -157,7 +157,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
             self._transport.pause_reading()
         self._wake()
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Buffer data; it is sent by the next read."""
         if self._backend.unsigned:
             buffer = self._backend.sign(buffer)
@@ -165,7 +165,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
             self._unsent.append(buffer)
             self._write_timeout = timeout
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Send buffered data, and return received bytes; none at the end of the stream."""
         if self._unsent:
             await self._flush()
@@ -216,7 +216,7 @@ class AsyncioStream(SocketProtocol, httpcore.AsyncNetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - as that of `connect`
+        timeout: float | None = None,  # noqa: ARG002 - that of `connect` counts
     ) -> httpcore.AsyncNetworkStream:
         """Switch to TLS; the timeout is that of `connect`, which counts from its start."""
         if self._received:  # it would be taken for a response that TLS has protected

@@ -68,10 +68,10 @@ class HTTPToolsConnection(SocketProtocol):
         """Send a request and read its response."""
         progress.is_reliable = True
         progress.may_have_been_sent = False
-        limits = request.limits
+        timeouts = request.timeouts
         if not self._is_open:
             base = self._base
-            await self.connect(base.host, base.port, limits.connect)
+            await self.connect(base.host, base.port, timeouts.connect)
             if self._tls_context is not None:
                 await self.secure(self._tls_context, base.host)
         self._raise_if_lost()
@@ -83,13 +83,13 @@ class HTTPToolsConnection(SocketProtocol):
         self._transport.write(data)
         del data  # the key is in it
         if self._congested:
-            deadline = self._loop.time() + limits.write
+            deadline = self._loop.time() + timeouts.write
             while self._congested and not self._complete:
                 self._raise_if_lost()
                 await self._next_event(deadline, httpcore.WriteTimeout)
         while not self._complete:
             self._raise_if_lost()
-            await self._next_event(self._loop.time() + limits.read, httpcore.ReadTimeout)
+            await self._next_event(self._loop.time() + timeouts.read, httpcore.ReadTimeout)
         self._reader = None
 
     def _raise_if_lost(self) -> None:

@@ -56,7 +56,7 @@ class HttpxAdapter:
             headers=HEADERS if body is None else JSON_HEADERS,
             content=body,
             extensions={
-                "timeout": _timeouts(request.limits),
+                "timeout": request.timeouts.as_extension(),
                 "trace": _Trace(request.base, progress, signature).step,
             },
         )
@@ -72,11 +72,11 @@ class HttpxAdapter:
                 await stream.aclose()
 
     async def fetch(
-        self, url: str, headers: Sequence[tuple[str, str]], limits: StepTimeouts
+        self, url: str, headers: Sequence[tuple[str, str]], timeouts: StepTimeouts
     ) -> Fetched:
         """Request a file, without credentials."""
         request = self._library.Request(
-            "GET", url, headers=headers, extensions={"timeout": _timeouts(limits)}
+            "GET", url, headers=headers, extensions={"timeout": timeouts.as_extension()}
         )
         response = await self._transport.handle_async_request(request)
         stream: Any = response.stream
@@ -85,11 +85,6 @@ class HttpxAdapter:
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
-
-
-def _timeouts(limits: StepTimeouts) -> dict[str, float]:
-    connect, write, read = limits
-    return {"connect": connect, "write": write, "read": read, "pool": connect}
 
 
 class _Trace:

@@ -1,7 +1,7 @@
 """One adapter for each event loop that a client is used on.
 
 Sockets belong to the loop they were opened on: a second `asyncio.run`, Django's `async_to_sync` and
-a forked worker each get connections of their own, which are closed when their loop has ended.
+a forked worker each get separate connections, which are closed when their loop has ended.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine

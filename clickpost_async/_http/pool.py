@@ -72,7 +72,7 @@ class ConnectionPool:
     async def send(
         self, request: HTTPRequest, progress: SendProgress, reader: ResponseReader
     ) -> None:
-        """Send a request on a connection of its own."""
+        """Send a request on a connection that no other request uses."""
         idle = self._idle.get(request.base)
         if idle is None:
             idle = self._idle[request.base] = []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from clickpost_async.errors import UnreadableReplyError
 
-LARGEST = 2 * 2**20
+MAX_SIZE = 2 * 2**20
 # The response headers that are read, by their lower-case names.
 _READ = {name.encode(): name for name in ("content-encoding", "date", "retry-after")}
 _GZIP = ["gzip"], ["x-gzip"]
@@ -26,7 +26,7 @@ class ResponseReader:
         self.status = 0
         self.headers: dict[str, str] = {}
         self._pieces: list[bytes] = []
-        self._room = LARGEST
+        self._room = MAX_SIZE
         self._unpacker: zlib._Decompress | None = None
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -62,7 +62,7 @@ class ResponseReader:
             chunk = self._decompress(unpacker, chunk)
         self._room -= len(chunk)
         if self._room < 0 or (unpacker is not None and unpacker.unconsumed_tail):
-            message = f"the response is larger than {LARGEST} bytes"
+            message = f"the response is larger than {MAX_SIZE} bytes"
             raise UnreadableReplyError(message, http_status=self.status)
         self._pieces.append(chunk)
 

@@ -1,4 +1,4 @@
-"""Keeps the licence key out of a request until its bytes are written.
+"""Keeps the API key out of a request until its bytes are written.
 
 HTTP libraries pass their requests to tracers, error trackers, event hooks and recorders. So their
 requests have a placeholder in place of the key, and the connection replaces it.

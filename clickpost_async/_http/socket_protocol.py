@@ -43,7 +43,7 @@ class SocketProtocol(asyncio.Protocol):
         self,
         host: str,
         port: int,
-        timeout: float | None,  # noqa: ASYNC109 - httpcore's interface
+        timeout: float | None,
     ) -> None:
         """Connect within `timeout` seconds, which include a TLS handshake that may follow."""
         self._open_by = None if timeout is None else self._loop.time() + timeout

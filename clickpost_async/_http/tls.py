@@ -8,6 +8,15 @@ import certifi
 
 from clickpost_async.errors import FailureKind, NotSentError
 
+# Not every OSError: a process out of file descriptors may have one later.
+_UNREADABLE = (
+    ssl.SSLError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+
 
 @cache
 def verifying_context() -> ssl.SSLContext:
@@ -26,7 +35,7 @@ def verifying_context() -> ssl.SSLContext:
         if file is None and directory is None:
             file = certifi.where()
         context.load_verify_locations(file, directory)
-    except (ssl.SSLError, FileNotFoundError, PermissionError) as error:
+    except _UNREADABLE as error:
         message = (
             f"the certificates in {file or directory} cannot be read:"
             f" {error.strerror or type(error).__name__}; correct SSL_CERT_FILE and SSL_CERT_DIR"

@@ -3,7 +3,7 @@
 import math
 
 # ClickPost's keys have 36 characters: a key that was given in the wrong place is never shown.
-_LONGEST_SHOWN = 20
+_MAX_SHOWN_LENGTH = 20
 
 
 def got(value: object) -> str:
@@ -13,9 +13,9 @@ def got(value: object) -> str:
     if value is None or isinstance(value, bool | float):
         return f"got {value!r}"
     if isinstance(value, int):
-        return f"got {value!r}" if abs(value) < 10**_LONGEST_SHOWN else "got a huge number"
+        return f"got {value!r}" if abs(value) < 10**_MAX_SHOWN_LENGTH else "got a huge number"
     if isinstance(value, str):
-        short = len(value) <= _LONGEST_SHOWN
+        short = len(value) <= _MAX_SHOWN_LENGTH
         return f"got {value!r}" if short else f"got a string of {len(value)} characters"
     return f"got {type(value).__name__}"
 

@@ -6,8 +6,8 @@ _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def boottime() -> float:
-    """Return seconds since some beginning, those in suspend included where the system counts them.
+    """Return seconds since an arbitrary start, including suspend where the system counts it.
 
-    Linux has CLOCK_BOOTTIME; elsewhere it is the monotonic clock, which may stand in suspend.
+    Linux has CLOCK_BOOTTIME; elsewhere it is the monotonic clock, which may stop in suspend.
     """
     return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)

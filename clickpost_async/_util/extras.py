@@ -1,4 +1,4 @@
-"""Names what to install where a library of an optional package is missing."""
+"""Errors that name the extra to install for a missing library."""
 
 from types import TracebackType
 

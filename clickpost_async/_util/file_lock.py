@@ -1,4 +1,4 @@
-"""A lock that the operating system releases when its process ends, however it does."""
+"""A file lock that the operating system releases when its process ends, also after a crash."""
 
 import os
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from clickpost_async._util.private_files import open_private
 
 
 class PendingFile:
-    """A file of its owner's alone; the target is as it was until `publish`.
+    """A file that only its owner can read; the target is not changed before `publish`.
 
     A target that is no regular file, such as `/dev/stdout`, is written directly. Raises `OSError`
     where the target is a link, a folder, or in a folder that cannot be written.
@@ -28,12 +28,12 @@ class PendingFile:
         self.descriptor: int = open_private(self.path, flags)
 
     def publish(self) -> None:
-        """Put what was written, and closed, in the place of the target."""
+        """Replace the target by what was written; close the descriptor first."""
         if not self._is_direct:
             self.path.replace(self.target)
 
     def cut(self, size: int) -> None:
-        """Remove what was written behind so many bytes."""
+        """Truncate what was written to so many bytes."""
         if not self._is_direct:
             os.truncate(self.path, size)
 

@@ -1,4 +1,4 @@
-"""Finds the name that a misspelt one was meant to be."""
+"""Suggests known names for a misspelt one."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -12,9 +12,9 @@ from clickpost_async.errors import (
     DeadlineError,
     FailureKind,
     NotSentError,
+    Outcome,
     ThrottledError,
 )
-from clickpost_async.errors import Outcome as Evidence
 
 
 class Action(enum.Enum):
@@ -71,10 +71,10 @@ def outcome_of(error: ClickPostError) -> type[OrderOutcome]:
     """Return which outcome an error of a create is."""
     if isinstance(error, CredentialsError) and error.key_refused:
         # It concerns the key, not the order.
-        return Unknown if error.outcome is Evidence.UNKNOWN else Pending
-    if error.outcome is Evidence.UNKNOWN:
+        return Unknown if error.outcome is Outcome.UNKNOWN else Pending
+    if error.outcome is Outcome.UNKNOWN:
         return Unknown
-    return Pending if error.outcome is Evidence.NOT_SENT else Rejected
+    return Pending if error.outcome is Outcome.NOT_SENT else Rejected
 
 
 def is_foreign(error: ClickPostError) -> bool:
@@ -85,7 +85,7 @@ def is_foreign(error: ClickPostError) -> bool:
 def fails_all(error: ClickPostError) -> bool:
     """Return whether every further order would fail in the same way."""
     if isinstance(error, CredentialsError):
-        # Other codes speak of one courier account, and other orders have others.
+        # Other codes concern one courier account, and other orders have others.
         return error.key_refused
     if isinstance(error, ThrottledError):
         # Every other order would have to wait as long.

@@ -92,7 +92,7 @@ class InFlightCalls:
         raise _cancelled_error(call)
 
     def cancel(self, grace: float) -> None:
-        """Start no more calls; those on the wire have so many seconds to come to their end.
+        """Start no more calls; those in flight have `grace` seconds to finish.
 
         May be called where no task runs, such as in a signal handler of the event loop.
         """

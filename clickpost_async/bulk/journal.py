@@ -1,9 +1,9 @@
 """The journal of a bulk run: every order is in it before its first byte is sent.
 
-One that outlives the run is a file. A thread of its own flushes it to disk; what is handed over
-meanwhile goes into the next transaction together, and flushes are some milliseconds apart, so that
-many orders in flight share them. At a low rate an outcome waits a few milliseconds for the next
-order that is about to be sent, so that one flush serves both.
+One that outlives the run is a file. A separate thread flushes it to disk; writes that are queued
+meanwhile share the next transaction, and flushes are some milliseconds apart, so that many orders
+in flight share them. At a low rate an outcome waits a few milliseconds for the next order that is
+about to be sent, so that one flush serves both.
 """
 
 import asyncio
@@ -43,9 +43,9 @@ _FLUSH_INTERVAL = 0.008
 
 
 class PendingWrite(Generic[T]):
-    """Something to be written, to be awaited or not: it is written all the same.
+    """A write to a journal, which is made whether or not it is awaited.
 
-    One that is not `durable` needs no flush of the disk of its own.
+    One that is not `durable` needs no flush of the disk.
     """
 
     __slots__ = ("_do", "_done", "_error", "_result", "_waiter", "durable")
@@ -129,7 +129,7 @@ class Journal:
                 [journal._store] = stores
                 yield journal
             finally:
-                # What was handed over is written, whether or not anybody still waits for it.
+                # Queued writes are made, even if nothing waits for them any more.
                 writes = journal._take_waiting()
                 if writes or hasattr(journal, "_store"):
                     journal._end(writes, writer.submit(journal._write, writes).result())
@@ -180,7 +180,7 @@ class Journal:
         await self._put(partial(self._store.mark_sending, key))
 
     def record(self, key: Key, state: JournalState, outcome: bytes) -> "PendingWrite[None]":
-        """Hand over an outcome; the awaitable ends when it is durable."""
+        """Queue an outcome for writing; the awaitable ends when it is durable."""
         lingers = loop_time() - self._last_sending < _LINGER
         return self._put(partial(self._store.record, key, state, outcome), lingers=lingers)
 
@@ -188,8 +188,8 @@ class Journal:
         """Iterate over the orders in doubt, page by page."""
         after = (-1, "", "")
         while page := await self._put(partial(self._store.doubts, after, _PAGE)):
-            for kept in page:
-                yield kept
+            for order in page:
+                yield order
             after = (page[-1].position, *page[-1].key)
 
     async def count_unseen(self) -> int:
@@ -239,11 +239,11 @@ class Journal:
         self._run(self._take_waiting())
 
     def _run(self, writes: list[PendingWrite[Any]]) -> None:
-        """Write in the writer's thread, and come back to this event loop."""
+        """Write in the writer's thread, and finish on this event loop."""
         assert self._writer is not None  # noqa: S101 - without one nothing comes here
         loop = asyncio_loop()
         if loop is None:
-            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]
+            soon = current_token().native_token.run_sync_soon  # type: ignore[attr-defined]  # trio's
             written = self._writer.submit(self._write, writes)
             written.add_done_callback(lambda done: soon(self._finish, writes, done.result()))
         else:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from clickpost_async._util.file_lock import try_lock
 from clickpost_async._util.private_files import make_private, open_private
 from clickpost_async.bulk.records import JournalError, JournalState, JournalStatus
-from clickpost_async.bulk.sqlite import ORDERS, JournalStore
+from clickpost_async.bulk.sqlite import IN_DOUBT, ORDERS, JournalStore
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _SCHEMA = (
     f"PRAGMA user_version = {_VERSION}",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ORDERS,
-    "CREATE INDEX doubts ON orders (position) WHERE state IN ('sending', 'unknown', 'queued')",
+    f"CREATE INDEX doubts ON orders (position) WHERE {IN_DOUBT}",
 )
 # What older versions lack; the age of their records is unknown.
 _MIGRATIONS: Mapping[int, str] = {
@@ -245,7 +245,7 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
                 database.execute("SELECT state, COUNT(*) FROM orders GROUP BY state").fetchall()
             )
             (oldest,) = database.execute(
-                "SELECT MIN(since) FROM orders WHERE state IN ('sending', 'unknown', 'queued')"
+                f"SELECT MIN(since) FROM orders WHERE {IN_DOUBT}"  # noqa: S608 - a constant
             ).fetchone()
             account = str(_read_setting(database, "account"))
         finally:
@@ -316,8 +316,8 @@ def _read_setting(database: sqlite3.Connection, name: str) -> Any:
     return found[0]
 
 
-def _write_settings(database: sqlite3.Connection, **facts: object) -> None:
-    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+def _write_settings(database: sqlite3.Connection, **settings: object) -> None:
+    database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", settings.items())
 
 
 @contextmanager

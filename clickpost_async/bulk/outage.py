@@ -1,4 +1,4 @@
-"""Says at once, and again and again, what keeps a run waiting; halts it when that lasts."""
+"""Warns while an outage keeps a run waiting, and halts the run when it lasts too long."""
 
 import logging
 import math
@@ -12,19 +12,20 @@ from clickpost_async.events import AttemptFailed, AttemptSucceeded, Event, RateL
 
 _log = logging.getLogger("clickpost_async.bulk")
 
-_REPORT_EVERY = 5.0
-# Where responses came before: one lost connection among many is no outage.
-_PATIENCE = 2.0
+# All in seconds.
+_REPORT_INTERVAL = 5.0
+# Where there were responses before: one lost connection among many is no outage.
+_MIN_OUTAGE = 2.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
-# A shorter pause, such as after a 429, is over before anybody has read of it.
+# A shorter pause, such as after a 429, is over before a warning is read.
 _LONG_PAUSE = 5.0
 
 
 class OutageMonitor:
     """Follows the attempts of a run: since when nothing has responded, until when all are paused.
 
-    A response is whatever came over HTTP, a proxy's 502 too. Requests are paused by the circuit
+    Any HTTP response counts, a proxy's 502 too. Requests are paused by the circuit
     breaker after many failures, and by a 429. Its probes come at longer and longer intervals, and
     the host may have come back since the last one: so a run halts at the first attempt that fails
     after `max_outage` seconds, which are counted from the first one.
@@ -34,7 +35,7 @@ class OutageMonitor:
         self._address = address
         self._max_outage = max_outage
         self._has_responded = False
-        self._unanswered_since: float | None = None
+        self._no_response_since: float | None = None
         self._failed_at = -math.inf
         self._paused_until = -math.inf
         self._error: ClickPostError | None = None
@@ -42,7 +43,7 @@ class OutageMonitor:
         self._changed = anyio.Event()
 
     def observe(self, event: Event) -> None:
-        """Take note of how an attempt ended, and of pauses."""
+        """Record how an attempt ended, and pauses."""
         match event:
             case AttemptSucceeded():
                 self._record_health()
@@ -65,15 +66,15 @@ class OutageMonitor:
 
     def _record_no_response(self) -> None:
         self._failed_at = anyio.current_time()
-        if self._unanswered_since is None:
-            self._unanswered_since = self._failed_at
+        if self._no_response_since is None:
+            self._no_response_since = self._failed_at
             self._changed.set()
         elif self._is_too_long:
             self._changed.set()
 
     def _record_response(self) -> None:
         self._has_responded = True
-        self._unanswered_since = None
+        self._no_response_since = None
 
     def _record_health(self) -> None:
         self._record_response()
@@ -95,11 +96,11 @@ class OutageMonitor:
 
     @property
     def _is_too_long(self) -> bool:
-        since = self._unanswered_since
+        since = self._no_response_since
         return since is not None and self._failed_at - since > self._max_outage - _TICK
 
     def _outage(self) -> float | None:
-        since = self._unanswered_since
+        since = self._no_response_since
         return None if since is None else anyio.current_time() - since
 
     def _report(self, outage: float | None) -> float:
@@ -110,13 +111,13 @@ class OutageMonitor:
                 self._is_reported = False
                 _log.warning("%s responds again", self._address)
             return math.inf
-        is_short = outage is None or (self._has_responded and outage < _PATIENCE)
+        is_short = outage is None or (self._has_responded and outage < _MIN_OUTAGE)
         if is_short and pause < _LONG_PAUSE and not self._is_reported:
-            return math.inf if outage is None else _PATIENCE - outage
+            return math.inf if outage is None else _MIN_OUTAGE - outage
         self._is_reported = True
         halts_in = None if outage is None else self._max_outage - outage
         _log.warning("%s", describe(self._address, self._error, outage, pause, halts_in))
-        return _REPORT_EVERY
+        return _REPORT_INTERVAL
 
     def _halt_error(self) -> ClickPostError:
         reason = "" if self._error is None else f": {self._error.message}"
@@ -130,7 +131,7 @@ def describe(
     pause: float,
     halts_in: float | None,
 ) -> str:
-    """Say in one line what keeps a run waiting, why, and what comes next; all times in seconds.
+    """Return one line: what keeps a run waiting, why, and what comes next; times in seconds.
 
     `outage`: nothing has responded for so long; `pause`: nothing is tried for so long.
     """

@@ -1,4 +1,4 @@
-"""Outcomes as they are written into a journal, and read again."""
+"""Encodes outcomes as JSON for a journal, and decodes them."""
 
 import json
 from typing import Any
@@ -7,15 +7,16 @@ from clickpost_async import errors
 from clickpost_async._codec.converter import structure_response, unstructure
 from clickpost_async._codec.json import write as write_json
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
-from clickpost_async.errors import ClickPostError, NoReplyError
-from clickpost_async.errors import Outcome as Evidence
+from clickpost_async.errors import ClickPostError, NoReplyError, Outcome
 from clickpost_async.structures import CreatedOrder, ResponseInfo
 
-_FACTS = ("endpoint", "status", "http_status", "reference_number")
+# The error of an order that is recorded as about to be sent, and has no outcome.
+IN_FLIGHT = "a previous run stopped while this order was in flight"
+_ERROR_FIELDS = ("endpoint", "status", "http_status", "reference_number")
 
 
 def write(outcome: OrderOutcome) -> bytes:
-    """Write an outcome down; neither the key nor a person is in it."""
+    """Encode an outcome; contains neither the key nor personal data."""
     written: dict[str, Any] = {"attempts": outcome.attempts, "seconds": outcome.seconds}
     match outcome:
         case Placed():
@@ -30,7 +31,7 @@ def write(outcome: OrderOutcome) -> bytes:
 
 
 def read(kind: str, written: bytes, **context: Any) -> OrderOutcome:
-    """Read an outcome of that kind again; `context` say which order it is."""
+    """Decode an outcome of that kind; `context` has the fields that identify its order."""
     data = json.loads(written)
     context |= {"attempts": data["attempts"], "seconds": data["seconds"]}
     if kind == "placed":
@@ -43,7 +44,7 @@ def read(kind: str, written: bytes, **context: Any) -> OrderOutcome:
     if kind == "accepted":
         return Pending(error=error, **context)
     return Unknown(
-        error=error or NoReplyError("a previous run stopped while this order was in flight"),
+        error=error or NoReplyError(IN_FLIGHT),
         **context,
     )
 
@@ -60,7 +61,7 @@ def write_order(order: CreatedOrder) -> dict[str, Any]:
 
 
 def read_order(data: dict[str, Any]) -> CreatedOrder:
-    """Read a response again; `attempts` and `seconds` are stored beside it."""
+    """Return the response of decoded JSON; `attempts` and `seconds` are stored beside it."""
     reply = ResponseInfo(
         status=data["status"],
         http_status=data["http_status"],
@@ -77,7 +78,7 @@ def write_error(error: ClickPostError | None) -> dict[str, Any]:
     """Return an error as plain values; nothing, if there is none."""
     if error is None:
         return {}
-    context = {name: getattr(error, name) for name in _FACTS}
+    context = {name: getattr(error, name) for name in _ERROR_FIELDS}
     return {
         "error": type(error).__name__,
         "message": error.message,
@@ -87,14 +88,14 @@ def write_error(error: ClickPostError | None) -> dict[str, Any]:
 
 
 def read_error(data: dict[str, Any]) -> ClickPostError | None:
-    """Read an error again; `attempts` is beside it."""
+    """Return the error of decoded JSON, if there is one; `attempts` is stored beside it."""
     if "error" not in data:
         return None
     kind: type[ClickPostError] = getattr(errors, data["error"])
     error = kind(
         data["message"],
-        outcome=Evidence[data["outcome"]],
-        **{name: data[name] for name in _FACTS},
+        outcome=Outcome[data["outcome"]],
+        **{name: data[name] for name in _ERROR_FIELDS},
     )
     error.attempts = data["attempts"]
     return error

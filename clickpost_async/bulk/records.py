@@ -1,11 +1,11 @@
-"""How an order stands in a journal."""
+"""The records of a journal, and the states of an order."""
 
 import enum
 from collections.abc import Mapping
 
 from attrs import frozen
 
-from clickpost_async.bulk.moment import Timestamp
+from clickpost_async.bulk.timestamp import Timestamp
 
 # Which of the two kinds of orders it is (`india`, `world`), and its reference number.
 Key = tuple[str, str]

@@ -1,4 +1,4 @@
-"""The journal's side of a run: what earlier runs and earlier rows know, and what this one adds."""
+"""Applies a journal to a run: an order is skipped, resolved or sent, and its outcome recorded."""
 
 import hashlib
 import json
@@ -10,50 +10,47 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from attrs import define, evolve
 
 from clickpost_async._codec.converter import reference_number_of, structure
-from clickpost_async._codec.endpoint import Get
 from clickpost_async._codec.messages import EncodedOrder
 from clickpost_async._codec.request import encode_order
+from clickpost_async._core.reconcile import as_created, look_up_endpoint
 from clickpost_async.bulk import outcome_codec
 from clickpost_async.bulk.decisions import Action, fails_all
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.records import JournalEntry, JournalRecord, JournalState, Key
 from clickpost_async.bulk.schedule import ScheduledOrder
+from clickpost_async.bulk.timestamp import Timestamp
 from clickpost_async.client import ClickPost
 from clickpost_async.endpoints.orders import (
     CREATE_INDIA,
     CREATE_WORLD,
-    FIND_INDIA,
-    FIND_WORLD,
     is_india,
 )
-from clickpost_async.errors import ClickPostError, InvalidRequestError, NoReplyError, Problem
-from clickpost_async.errors import Outcome as Evidence
-from clickpost_async.files.columns import Market
+from clickpost_async.errors import (
+    ClickPostError,
+    InvalidRequestError,
+    NoReplyError,
+    Outcome,
+    Problem,
+)
 from clickpost_async.files.order_rows import OrderRow
 from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
+from clickpost_async.structures._market import Market
 
 _TOO_OLD = "that was too long ago, or a clock was set back and its age is not known"
-_IN_DOUBT = "a previous run stopped while this order was in flight"
 _REFERENCE = "shipment_details.reference_number"
 
 
-def _as_created(find: Any) -> Get[CreatedOrder]:
-    """Have a look-up return what a create would."""
-    changed: Get[CreatedOrder] = evolve(find, returns=CreatedOrder)
-    return changed
-
-
 _CREATE = {"india": CREATE_INDIA, "world": CREATE_WORLD}
-_FIND = {"india": _as_created(FIND_INDIA), "world": _as_created(FIND_WORLD)}
 
 
 async def look_up(client: ClickPost, key: Key) -> CreatedOrder:
     """Return the order that ClickPost has under a reference number, as a create would."""
     market, reference = key
-    found = await client.get(_FIND[market], {"reference_number": reference})
-    return evolve(found, response=evolve(found.response, reconciled=True, attempts=0))
+    find = look_up_endpoint(_CREATE[market])
+    assert find is not None  # noqa: S101 - both endpoints declare one
+    found = await client.get(find, {"reference_number": reference})
+    return as_created(found, attempts=0)
 
 
 class OrderCreator(Protocol):
@@ -87,9 +84,8 @@ class PreparedPayload:
 
     def __init__(self, given: object, payload: bytes | None = None) -> None:
         order = _to_structure(given)
-        india = isinstance(order, IndiaOrder)
         self.order = order
-        self.key: Key = ("india" if india else "world", str(order.reference_number))
+        self.key: Key = (_market_of(order), str(order.reference_number))
         self.encoded: EncodedOrder = (
             encode_order(order) if payload is None else EncodedOrder(order, payload)
         )
@@ -114,6 +110,15 @@ def _to_structure(given: object) -> IndiaOrder | WorldOrder:
     return structure(shaped, IndiaOrder) if is_india(shaped) else structure(shaped, WorldOrder)
 
 
+def _market_of(given: Any) -> str:
+    is_for_india = (
+        isinstance(given, IndiaOrder)
+        if isinstance(given, IndiaOrder | WorldOrder)
+        else is_india(given)
+    )
+    return "india" if is_for_india else "world"
+
+
 def _key_of(given: object) -> Key | None:
     """Return the key of an invalid order, if it has a readable reference number."""
     reference = given.reference if isinstance(given, OrderRow) else reference_number_of(given)
@@ -121,11 +126,8 @@ def _key_of(given: object) -> Key | None:
         return None
     if isinstance(given, OrderRow):
         return (given.market.value, reference)
-    if isinstance(given, IndiaOrder | WorldOrder):
-        return ("india" if isinstance(given, IndiaOrder) else "world", reference)
-    shaped: Any = given
     try:
-        return ("india" if is_india(shaped) else "world", reference)
+        return (_market_of(given), reference)
     except InvalidRequestError:
         return None
 
@@ -249,7 +251,7 @@ class JournaledCreator:
         try:
             return await look_up(self._client, key)
         except ClickPostError as error:
-            if error.outcome is Evidence.NOT_SENT or fails_all(error):
+            if error.outcome is Outcome.NOT_SENT or fails_all(error):
                 raise
             why = "its row has changed since" if scheduled.differs else _TOO_OLD
             message = (
@@ -307,7 +309,7 @@ class JournaledCreator:
         # An outcome from before the last attempt does not describe it.
         if record.outcome is not None and record.state is not JournalState.SENDING:
             return self._stored_outcome(record, recorded=True, **context)
-        error = NoReplyError(_IN_DOUBT, reference_number=context["reference_number"])
+        error = NoReplyError(outcome_codec.IN_FLIGHT, reference_number=context["reference_number"])
         error.attempts = record.attempts
         return Unknown(error=error, attempts=record.attempts, recorded=True, **context)
 
@@ -320,7 +322,7 @@ class JournaledCreator:
         return await self._journal.count_unseen()
 
     def record(self, key: Key, outcome: OrderOutcome) -> Awaitable[None]:
-        """Hand over an outcome; the awaitable ends when it is durable."""
+        """Queue an outcome for writing; the awaitable ends when it is durable."""
         return self._journal.record(key, _state_of(outcome), outcome_codec.write(outcome))
 
 

@@ -1,4 +1,4 @@
-"""What a bulk run has come to, in counts."""
+"""The report of a bulk run: its counts."""
 
 import time
 from collections.abc import Sequence

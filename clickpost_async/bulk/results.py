@@ -1,4 +1,4 @@
-"""Files of outcomes, as tables that a spreadsheet may open, written as the outcomes come."""
+"""Files of outcomes, as tables that a spreadsheet may open, written outcome by outcome."""
 
 import csv
 import json
@@ -76,7 +76,7 @@ def _join(*parts: object) -> str:
 
 
 class OutcomeFile:
-    """A file of rows in the format that its name tells: CSV, `.jsonl` or `.xlsx`.
+    """A file of rows in the format of its name's ending: `.jsonl`, `.xlsx`, or CSV.
 
     Only its owner can read it, and a link is not followed. It is written beside its target, which
     it replaces at the end: of a run that ended with an error before the first row, nothing is left,
@@ -256,7 +256,7 @@ class _JSONWriter:
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
 
     def write_header(self, columns: Sequence[str]) -> None:
-        """Every line has the names of its own."""
+        """Do nothing: every line repeats the names."""
 
     def write(self, row: Mapping[str, object], cells: Sequence[object]) -> None:  # noqa: ARG002 - as its protocol
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")

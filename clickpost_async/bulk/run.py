@@ -1,4 +1,4 @@
-"""Create many orders: outcomes as they come, memory bounded, one bad order never stops another."""
+"""Create many orders: outcomes in the order of completion, bounded memory, independent orders."""
 
 import os
 import time
@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import evolve
 
-from clickpost_async._concurrency.hand_over import EndedError, HandOver
+from clickpost_async._concurrency.channel import Channel, ChannelClosedError
 from clickpost_async._util.arguments import check_number, got
 from clickpost_async.bulk.decisions import Action, fails_all, is_foreign, outcome_of
 from clickpost_async.bulk.in_flight import InFlightCalls
@@ -39,19 +39,19 @@ from clickpost_async.settings import Priority
 from clickpost_async.structures import CreatedOrder
 
 # So many consecutive responses from something other than ClickPost, such as HTTP 404, halt a run.
-_MOST_FOREIGN = 3
-# How long what is on the wire has to come back, in seconds, when a run is stopped, and when it
-# ends by itself although there are responses.
+_MAX_FOREIGN = 3
+# How many seconds requests in flight have to finish, when a run is stopped, and when it halts
+# although there are responses.
 _GRACE = 10.0
 _LONG_GRACE = 60.0
 
 
 class Run:
-    """A bulk run: `async with` starts and ends it, `async for` gives the outcomes as they come.
+    """A bulk run: `async with` starts and ends it, `async for` yields the outcomes.
 
     Leaving it early cancels what is under way. An error of the input itself is raised after the
-    orders that were read before it have their outcomes. Orders that could not be repeated, because
-    too many calls were being repeated, come up again after all others.
+    orders that were read before it have their outcomes. Orders that were not
+    retried because the retry budget was spent are scheduled again after all others.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Run:
         )
         self._stack = AsyncExitStack()
         self._group: TaskGroup
-        self._outcomes: HandOver[OrderOutcome] = HandOver()
+        self._outcomes: Channel[OrderOutcome] = Channel()
         self._is_entered = False
 
     @property
@@ -133,9 +133,9 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         self._group.cancel_scope.cancel()
-        self._outcomes.end()
+        self._outcomes.close()
         try:
-            # Not given the body's error, which would come out wrapped in a group.
+            # Without the body's error, which the group would wrap.
             await self._group.__aexit__(None, None, None)
         finally:
             await self._stack.aclose()
@@ -170,8 +170,8 @@ class Run:
 
     async def __anext__(self) -> OrderOutcome:
         try:
-            outcome = await self._outcomes.take()
-        except EndedError:
+            outcome = await self._outcomes.receive()
+        except ChannelClosedError:
             error = self._failure or self._schedule.input_error
             if error is not None:
                 raise error from None
@@ -195,7 +195,7 @@ class Run:
             if has_read_all and self._failure is None:
                 self.report.missing = await self._recorder.count_unseen()
         finally:
-            self._outcomes.end()
+            self._outcomes.close()
 
     async def _worker(self, others: anyio.CancelScope) -> None:
         try:
@@ -203,7 +203,7 @@ class Run:
                 outcome = await self._process(scheduled)
                 if outcome is not None:
                     self._schedule.finish(scheduled)
-                    await self._outcomes.put(outcome)
+                    await self._outcomes.send(outcome)
         except Exception as error:  # noqa: BLE001 - the journal's, above all: nothing may be sent
             self._failure = self._failure or error
             others.cancel()
@@ -223,7 +223,7 @@ class Run:
             if admitted is not Action.SEND:
                 return admitted
         outcome = scheduled.add(await self._create(scheduled, order))
-        # Handed over before anything else can happen, a cancellation included.
+        # Queued for writing before anything else can happen, a cancellation included.
         saved = self._recorder.record(order.key, outcome)
         await saved
         return None if self._reschedule(scheduled, outcome) else outcome
@@ -277,7 +277,7 @@ class Run:
     ) -> OrderOutcome:
         context["attempts"] = error.attempts
         self._foreign = self._foreign + 1 if is_foreign(error) else 0
-        if fails_all(error) or self._foreign >= _MOST_FOREIGN:
+        if fails_all(error) or self._foreign >= _MAX_FOREIGN:
             self._halt(error)
         if isinstance(error, InvalidRequestError) and error.problems:
             return reject(error, scheduled.source, context)

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from attrs import define, evolve, field
 
+from clickpost_async._core.retry import poll_pause
 from clickpost_async._core.telemetry import LONG_WAIT
 from clickpost_async.bulk.outcome import OrderOutcome, Pending, Unknown
 from clickpost_async.bulk.records import Key
@@ -23,14 +24,13 @@ BulkOrder = IndiaOrder | WorldOrder | Mapping[str, Any] | OrderRow
 
 # How often an order is scheduled again because the retry budget was spent.
 _ROUNDS = 3
-_LONGEST_POLL = 300.0
 # Timers may fire a little early, and floats are rounded.
 _TICK = 0.001
 # Orders at hand are read so many at a time: more would block the event loop for longer than a few
 # milliseconds, and gain little.
 _AHEAD = 16
 # No more orders are read while so many are scheduled again: each is in memory as a whole.
-_MOST_WAITING = 10_000
+_MAX_WAITING = 10_000
 
 
 @define(eq=False)
@@ -39,7 +39,7 @@ class ScheduledOrder:
 
     `in_doubt`: it may have been sent before. `look_up_only`: it is not to be sent again, because
     that was too long ago, or because the row `differs`: it has other contents than were sent.
-    `polled` is for how many seconds it has been asked for since ClickPost recorded it.
+    `polled`: for how many seconds it has been polled since ClickPost recorded it.
     """
 
     position: int
@@ -82,12 +82,12 @@ class ScheduledOrder:
         again = unaffordable and self.rounds < _ROUNDS and outcome.attempts < attempts
         return outcome.error.safe_to_retry_in if again else None
 
-    def poll_wait(self, outcome: OrderOutcome, every: float, longest: float) -> float | None:
+    def poll_wait(self, outcome: OrderOutcome, interval: float, timeout: float) -> float | None:
         """Return the seconds until a queued order is polled again; they grow."""
         if not isinstance(outcome, Pending) or outcome.order is None:
             return None
-        pause = min(every + self.polled / 2, _LONGEST_POLL)
-        if self.polled + pause > longest:
+        pause = poll_pause(interval, self.polled)
+        if self.polled + pause > timeout:
             return None
         self.polled += pause
         return pause
@@ -109,6 +109,7 @@ async def _number(orders: AsyncIterable[BulkOrder]) -> AsyncIterator[ScheduledOr
     position = 0
     async for order in orders:
         yield ScheduledOrder(position, order)
+        del order  # error trackers export the variables of frames that fail
         position += 1
 
 
@@ -206,7 +207,7 @@ class Schedule:
 
     @property
     def _may_read(self) -> bool:
-        return self._is_open and len(self._later) + self._followers < _MOST_WAITING
+        return self._is_open and len(self._later) + self._followers < _MAX_WAITING
 
     async def _wait(self) -> None:
         if self._may_read and not self._is_requested:
@@ -232,7 +233,7 @@ class Schedule:
     # --- the input --------------------------------------------------------------------------------
 
     async def read(self) -> None:
-        """Read an asynchronous input: an order whenever one is asked for."""
+        """Read an asynchronous input: an order whenever a worker needs one."""
         if not isinstance(self._input, AsyncIterator):
             return
         with anyio.CancelScope() as self._reader:

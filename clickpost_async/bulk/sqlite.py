@@ -10,7 +10,6 @@ from typing import TypeVar
 from attrs import frozen
 
 from clickpost_async.bulk.decisions import Action, decide
-from clickpost_async.bulk.moment import Timestamp
 from clickpost_async.bulk.records import (
     FINAL,
     JournalEntry,
@@ -19,6 +18,7 @@ from clickpost_async.bulk.records import (
     Key,
     StoredOrder,
 )
+from clickpost_async.bulk.timestamp import Timestamp
 
 T = TypeVar("T")
 
@@ -43,6 +43,8 @@ CREATE TABLE orders (
 """
 _COLUMNS = "state, digest, outcome, attempts, since, clock, boot, run, position, row, seen_as"
 _ONE = "market = ? AND reference_number = ?"
+# As in the index of a journal, which SQLite uses for these words only.
+IN_DOUBT = "state IN ('sending', 'unknown', 'queued')"
 # The digest of contents that are invalid: no other ones are the same.
 _INVALID = b""
 # In kibibytes; SQLite writes what is beyond it into a temporary file.
@@ -127,7 +129,7 @@ class JournalStore:
         elif not record.seen:
             seen_as = None if record.matches else (entry.digest or _INVALID)
             self._database.execute(
-                f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608
+                f"UPDATE orders SET run = ?, position = ?, row = ?, seen_as = ? WHERE {_ONE}",  # noqa: S608 - a constant
                 (self._run, entry.position, entry.row, seen_as, *entry.key),
             )
         return Admission(action, record)
@@ -182,14 +184,14 @@ class JournalStore:
         found = self._database.execute("SELECT COUNT(*) FROM orders WHERE run <> ?", (self._run,))
         return int(found.fetchone()[0])
 
-    def doubts(self, after: tuple[int, str, str], most: int) -> list[StoredOrder]:
+    def doubts(self, after: tuple[int, str, str], limit: int) -> list[StoredOrder]:
         """Return orders in doubt, by their position in the input."""
         found = self._database.execute(
-            "SELECT market, reference_number, position, row, digest, payload FROM orders"
-            " WHERE state IN ('sending', 'unknown', 'queued')"
+            "SELECT market, reference_number, position, row, digest, payload FROM orders"  # noqa: S608 - a constant
+            f" WHERE {IN_DOUBT}"
             " AND (position, market, reference_number) > (?, ?, ?)"
             " ORDER BY position, market, reference_number LIMIT ?",
-            (*after, most),
+            (*after, limit),
         )
         return [
             StoredOrder(

@@ -1,4 +1,4 @@
-"""The command line: `python -m clickpost_async demo`, `… sandbox`."""
+"""The command line: `clickpost`, or `python -m clickpost_async`."""
 
 from clickpost_async._util.extras import require
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from clickpost_async._core.auth import API_KEY_VARIABLES
 from clickpost_async.client import ClickPost
 from clickpost_async.limits import Limiter
-
-_VARIABLES = ("CLICKPOST_API_KEY", "CLICKPOST_KEY")
 
 _NO_ACCOUNT = """\
 no account: {missing} not set; set CLICKPOST_USERNAME, and the key in one of
@@ -37,11 +36,9 @@ def client(
     found = find_key()
     _require_account(found)
     # The client reads its own variables, and names them in its errors.
-    elsewhere = found.key if found and found.source not in _VARIABLES else None
+    key = found.key if found and found.source not in API_KEY_VARIABLES else None
     try:
-        return ClickPost(
-            api_key=elsewhere, limiter=limiter, rate=rate, max_concurrency=max_concurrency
-        )
+        return ClickPost(api_key=key, limiter=limiter, rate=rate, max_concurrency=max_concurrency)
     except ValueError as error:
         raise SystemExit(str(error)) from None
 
@@ -54,7 +51,7 @@ def _require_account(found: FoundKey | None) -> None:
 
 def find_key() -> FoundKey | None:
     """Return the key of the environment, else of the file, else of the keyring."""
-    for name in _VARIABLES:
+    for name in API_KEY_VARIABLES:
         if key := os.environ.get(name):
             return FoundKey(key, name)
     if key := _from_file():

@@ -20,10 +20,7 @@ app: App = App(
     """,
 )
 
-_File = Annotated[
-    Path,
-    Parameter(help="CSV, JSON Lines or XLSX; - is standard input.", allow_leading_hyphen=True),
-]
+_File = Annotated[Path, Parameter(help="CSV, JSON Lines or XLSX; - is standard input.")]
 
 
 def _check_rate(_: object, rate: str | None) -> None:
@@ -92,7 +89,7 @@ async def push(
     merge
         One PDF of all labels, in the order of the file; needs --labels.
     map
-        Which columns of the file are which of ours: shopify, woocommerce, amazon, unicommerce,
+        The map from the file's columns to ours: shopify, woocommerce, amazon, unicommerce,
         shiprocket, or a TOML file (see `map`).
     format
         csv, jsonl or xlsx, if the file's name does not end in it.
@@ -110,7 +107,7 @@ async def push(
         The URL of that Redis, as redis://host; without it, CLICKPOST_REDIS_URL.
     part
         Process one part of the file, such as 2/8: the second of eight. Each part is run by a
-        process of its own, with a journal of its own, on any machine.
+        separate process, with a separate journal, on any machine.
     no_resend
         Never resend an order whose response was lost: it is looked up, and reported as unknown if
         it is not found.

@@ -39,8 +39,8 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 # Windows has none.
 _HANGUPS = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 # How often a bar is drawn, and, where there is none, a line is printed; in seconds.
-_DRAW_EVERY = 0.2
-_LINE_EVERY = 5.0
+_DRAW_INTERVAL = 0.2
+_LINE_INTERVAL = 5.0
 # A terminal of at least so many columns shows the long progress line.
 _WIDE = 120
 # The first counts of a report are those of the outcomes, which add up to its orders.
@@ -76,24 +76,24 @@ async def push(job: Job) -> int:
         try:
             async with AsyncExitStack() as stack:
                 clickpost = opened.with_options(retry=retry)
-                elsewhere = None
+                creator = None
                 if job.fleet or job.redis is not None:
                     from clickpost_async.cli import worker
 
-                    elsewhere = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
-                return await _push(job, rows, clickpost, elsewhere)
+                    creator = await stack.enter_async_context(worker.fleet(job.redis, clickpost))
+                return await _push(job, rows, clickpost, creator)
         except (JournalError, OSError) as error:
             print_message(error)
             return 1
 
 
 async def _push(
-    job: Job, rows: SourceRows | None, clickpost: ClickPost, elsewhere: OrderCreator | None
+    job: Job, rows: SourceRows | None, clickpost: ClickPost, creator: OrderCreator | None
 ) -> int:
     options: dict[str, Any] = {
-        "max_concurrency": job.max_concurrency or (100 if elsewhere is None else 1000),
+        "max_concurrency": job.max_concurrency or (100 if creator is None else 1000),
         "max_outage": job.max_outage,
-        "creator": elsewhere,
+        "creator": creator,
     }
     total: int | None
     if rows is None:
@@ -126,12 +126,12 @@ async def _push(
         return INTERRUPTED
     if job.tables.unwritten is not None:
         print_message(describe_unwritten(job.tables.unwritten))
-    _summarise(job, run, rows)
+    _print_summary(job, run, rows)
     is_incomplete = labels is not None and labels.is_incomplete
     return 1 if job.tables.unwritten is not None else _code(run) or int(is_incomplete)
 
 
-def _summarise(job: Job, run: Run, rows: SourceRows | None) -> None:
+def _print_summary(job: Job, run: Run, rows: SourceRows | None) -> None:
     """Print the counts of the file's rows and of the run's orders."""
     is_complete = not (run.report.stopped or run.report.halted)
     job.tables.print_failures(has_input=rows is not None, is_complete=is_complete)
@@ -241,7 +241,7 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        async with _every_second(lambda: _print_progress(run, total), _LINE_EVERY):
+        async with _repeat(lambda: _print_progress(run, total), _LINE_INTERVAL):
             yield
         return
     with Progress(
@@ -257,19 +257,21 @@ async def _progress(run: Run, total: int | None, *, quiet: bool) -> AsyncGenerat
             text = _line(run) if console.width >= _WIDE else _short_line(run)
             bar.update(task, completed=run.report.total, description=text)
 
-        async with _every_second(draw, _DRAW_EVERY):
+        async with _repeat(draw, _DRAW_INTERVAL):
             yield
         draw()
 
 
 @asynccontextmanager
-async def _every_second(act: Callable[[], None], every: float) -> AsyncGenerator[None]:
-    async def repeat() -> None:
+async def _repeat(act: Callable[[], None], interval: float) -> AsyncGenerator[None]:
+    """Call a function every `interval` seconds while the block runs."""
+
+    async def run() -> None:
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(interval)
             act()
 
-    task = asyncio.create_task(repeat())
+    task = asyncio.create_task(run())
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _KEY = re.compile(r"[0-9a-fA-F-]{36}")  # as in ClickPost's OpenAPI export
 _NO_KEY_OF_CLICKPOST = "it is not 36 hexadecimal digits and hyphens, as ClickPost's keys are"
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 # Times of ClickPost have no zone, and reports and updates are read in windows of an hour.
 _CLOCK_TOLERANCE = 60.0
 
@@ -142,7 +142,7 @@ async def _server(url: str, context: ssl.SSLContext) -> AsyncIterator[Finding]:
     """Connect as the client does, without the key: any response proves that it is reachable."""
     name = urlsplit(url).netloc
     try:
-        async with httpx.AsyncClient(verify=context, trust_env=False, timeout=_PATIENCE) as http:
+        async with httpx.AsyncClient(verify=context, trust_env=False, timeout=_TIMEOUT) as http:
             response = await http.head(url)
     except httpx.TransportError as error:
         reason = str(error) or type(error).__name__
@@ -172,7 +172,7 @@ def _clock(name: str, date: str) -> Finding:
 
 async def _call(client: ClickPost) -> Finding:
     try:
-        response = (await client.with_options(deadline=_PATIENCE).health()).response
+        response = (await client.with_options(deadline=_TIMEOUT).health()).response
     except ClickPostError as error:
         return Finding(FAILED, "call", f"{error}; {error.advice}")
     took = f"{response.seconds * 1000:.0f} ms"

@@ -11,9 +11,7 @@ from clickpost_async.cli.messages import end_with_usage_error, print_message
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import ClickPostError
 
-_AT_ONCE = 8
-
-
+_MAX_CONCURRENCY = 8
 _MAX_NAME = 100
 _UNSAFE = re.compile(r"[^\w#()+,=@ .-]|^[ .-]|[ .]$", re.ASCII)
 # Devices on Windows, whatever their ending.
@@ -39,7 +37,7 @@ class LabelDownloads:
     def __init__(self, clickpost: ClickPost, folder: Path) -> None:
         self._clickpost = clickpost
         self._folder = folder
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._room = asyncio.Semaphore(_MAX_CONCURRENCY)
         self._tasks: set[asyncio.Task[None]] = set()
         self._files: dict[int, Path] = {}
         self._is_stopped = False

@@ -15,7 +15,7 @@ from cyclopts.validators import Number
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.fleet import app as fleet
 from clickpost_async.cli.messages import discard
-from clickpost_async.cli.operations import chapters
+from clickpost_async.cli.operations import namespace_apps
 
 app: App = App(
     name="clickpost",
@@ -108,7 +108,7 @@ def worker(
     rate
         How many calls all workers together may make, such as 200/1s: ClickPost's limit.
     processes
-        How many processes are started here; one that dies is started again.
+        How many processes are started here; one that ends is started again.
     max_concurrency
         How many requests each process has in flight.
     keep
@@ -190,11 +190,11 @@ def main() -> None:
     app.register_install_completion_command(help="Install completion for this shell.")
     app.command(bulk)
     app.command(fleet)
-    for chapter in chapters():
-        app.command(chapter)
+    for namespace in namespace_apps():
+        app.command(namespace)
     try:
         try:
-            app()
+            app(_arguments(sys.argv[1:]))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -211,6 +211,16 @@ def main() -> None:
         if "pip install" not in str(error):
             raise
         raise SystemExit(str(error)) from None
+
+
+def _arguments(given: list[str]) -> list[str]:
+    """Move `-`, for standard input, behind `--`, where nothing is mistaken for an option.
+
+    A parameter that took `-` where it stands would take a misspelt option as well.
+    """
+    if "-" not in given or "--" in given:
+        return given
+    return [*(each for each in given if each != "-"), "--", "-"]
 
 
 def _open_closed_streams() -> None:

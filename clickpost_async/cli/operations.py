@@ -1,4 +1,4 @@
-"""A command for every coroutine of the chapters, made from its signature."""
+"""A command for every operation of the namespaces, made from its signature."""
 
 import inspect
 import json
@@ -26,47 +26,45 @@ Operation = Callable[..., Awaitable[ResponseModel | Path]]
 
 _PLAIN: tuple[Any, ...] = (str, int, bool, float, date, datetime)
 
-_JSON_FILE = Annotated[
-    str, Parameter(help="a JSON file; - reads standard input", allow_leading_hyphen=True)
-]
+_JSON_FILE = Annotated[str, Parameter(help="A JSON file; - reads standard input.")]
 
 # Help for parameters that the docstring of their operation leaves to the name.
 _USUAL_HELP = {
-    "account_code": "the account with the courier, as `couriers accounts` lists it",
-    "active": "list only accounts that are active, or only others",
-    "courier_partner": "the courier's id, as `couriers accounts` lists it",
-    "disabled": "disable the messages, or enable them again",
-    "end": "the last day, such as 2026-01-31",
-    "hour": "when the hour begins, with a time zone: 2026-01-31T18:00+05:30",
-    "pincode": "six digits, such as 110001",
-    "reference_number": "the merchant's number of the order",
-    "start": "the first day, such as 2026-01-01",
-    "username": "the name of a user of ClickPost's dashboard; the password is asked for",
-    "waybill": "the courier's number of the parcel",
+    "account_code": "The account with the courier, as `couriers accounts` lists it.",
+    "active": "List only accounts that are active, or only others.",
+    "courier_partner": "The courier's id, as `couriers accounts` lists it.",
+    "disabled": "Disable the messages, or enable them again.",
+    "end": "The last day, such as 2026-01-31.",
+    "hour": "When the hour begins, with a time zone: 2026-01-31T18:00+05:30.",
+    "pincode": "Six digits, such as 110001.",
+    "reference_number": "The merchant's number of the order.",
+    "start": "The first day, such as 2026-01-01.",
+    "username": "The name of a user of ClickPost's dashboard; the password is prompted for.",
+    "waybill": "The courier's number of the parcel.",
 }
 # Help for parameters whose docstring names the responses of other operations.
 _TEXT_HELP = {
-    "label": "the URL of a label, as `labels fetch` prints it",
-    "reference": "the number that `reports request` printed",
-    "report": "the URL of a report, as `reports wait` prints it",
+    "label": "The URL of a label, as `labels fetch` prints it.",
+    "reference": "The number that `reports request` printed.",
+    "report": "The URL of a report, as `reports wait` prints it.",
 }
 
 
-def chapters() -> list[App]:
-    """Return the commands: one for each chapter, with one for each of its operations."""
-    return [_chapter(name) for name in dict.fromkeys(name.split(".")[0] for name in CATALOG)]
+def namespace_apps() -> list[App]:
+    """Return the commands: one for each namespace, with one for each of its operations."""
+    return [_namespace_app(name) for name in dict.fromkeys(name.split(".")[0] for name in CATALOG)]
 
 
-def _chapter(name: str) -> App:
+def _namespace_app(name: str) -> App:
     module = import_module(f"clickpost_async.endpoints.{name}")
     app = App(name=name, help=module.__doc__)
-    for verb, operation in vars(getattr(module, name.title())).items():
-        if inspect.iscoroutinefunction(operation) and not verb.startswith("_"):
-            app.command(_command(name, verb, operation), name=verb.replace("_", "-"))
+    for method, operation in vars(getattr(module, name.title())).items():
+        if inspect.iscoroutinefunction(operation) and not method.startswith("_"):
+            app.command(_command(name, method, operation), name=method.replace("_", "-"))
     return app
 
 
-def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awaitable[int]]:
+def _command(namespace: str, method: str, operation: Operation) -> Callable[..., Awaitable[int]]:
     hints = typing.get_type_hints(operation)
     text = _help(operation)
     _, *parameters = inspect.signature(operation).parameters.values()
@@ -91,9 +89,9 @@ def _command(chapter: str, verb: str, operation: Operation) -> Callable[..., Awa
         }
         if "password" in hints:
             values["password"] = _password()
-        return await _run(chapter, verb, values)
+        return await _run(namespace, method, values)
 
-    command.__name__ = verb
+    command.__name__ = method
     command.__doc__ = text
     command.__signature__ = signature  # type: ignore[attr-defined]  # as functools.wraps does
     command.__annotations__ = {name: parameter.annotation for name, parameter in options.items()}
@@ -151,9 +149,9 @@ def _password() -> str:
     return os.environ.get("CLICKPOST_PASSWORD") or getpass.getpass("password: ")
 
 
-async def _run(chapter: str, verb: str, values: Mapping[str, Any]) -> int:
+async def _run(namespace: str, method: str, values: Mapping[str, Any]) -> int:
     async with client() as clickpost:
-        operation = getattr(getattr(clickpost, chapter), verb)
+        operation = getattr(getattr(clickpost, namespace), method)
         try:
             response = await partial(operation, **values)()
         except ClickPostError as error:

@@ -45,7 +45,7 @@ _MAX_HEADER_ROW = 10
 
 @frozen
 class Part:
-    """One of `count` parts of a file, the first being number 1, for a feeder of its own."""
+    """One of `count` parts of a file, numbered from 1; each part is run by a process."""
 
     number: int
     count: int

@@ -21,12 +21,11 @@ from clickpost_async.integrations.taskiq import (
     feed,
     order_task,
 )
-from clickpost_async.limits.redis import RedisBucket
+from clickpost_async.limits.redis import RedisBucket, check_redis_url
 from clickpost_async.settings import Rate
 
 with require("workers need the taskiq extra", "clickpost_async[taskiq]"):
     from redis.asyncio import Redis
-    from redis.asyncio.connection import parse_url
     from taskiq.cli.common_args import LogLevel
     from taskiq.cli.worker.args import WorkerArgs
     from taskiq.cli.worker.run import run_worker
@@ -36,7 +35,7 @@ _KEEP, _CHECK = "CLICKPOST_KEEP_DAYS", "CLICKPOST_CHECK_EVICTION"
 _CONCURRENCY = "CLICKPOST_MAX_CONCURRENCY"
 _DAY = 86_400.0
 # Seconds that a Redis has to respond before workers wait for it.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 # Seconds after a signal until a worker leaves the messages that it could not hand back.
 _STOPPED_WITHIN = STOP_AFTER + 1
 
@@ -74,7 +73,7 @@ async def _check(opening: Ledger) -> None:
     """Raise `UnsuitableRedisError` if orders are not safe in this Redis."""
     async with opening.open() as opened:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT):
                 await opened.generation()
         except UnsuitableRedisError:
             raise
@@ -98,15 +97,7 @@ def redis_url(given: str | None) -> str:
     url = (given or os.environ.get(_URL, "")).strip()
     if not url:
         raise ValueError(f"no Redis: set {_URL}, such as redis://127.0.0.1:6379")
-    try:
-        has_password = bool(parse_url(url).get("password"))
-    except ValueError:
-        # Its message may quote a part of the password.
-        raise ValueError(
-            "not a Redis URL: redis://, rediss:// or unix:// is needed, such as"
-            " redis://user:password@host:6379/0; percent-encode special characters of the password;"
-            " instead of a Sentinel give the master, or a host name that follows it"
-        ) from None
+    has_password = check_redis_url("not a Redis URL", url)
     if given and has_password:
         print_message(
             "warning: all users of this machine can read the Redis password in the command line:"

@@ -29,7 +29,7 @@ from clickpost_async.structures._schema import FieldSpec, specs
 L = TypeVar("L", bound=ResponseModel)
 
 # A number may be a string, as in the payloads.
-_Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "the courier's number is needed, like 4")]
+_Courier = Annotated[int | str, Pattern.of(r"[1-9]\d*", "expected the courier's number, such as 4")]
 
 
 @frozen(kw_only=True, repr=False)
@@ -67,6 +67,16 @@ def check(**arguments: object) -> None:
     ]
     if problems:
         raise InvalidRequestError.of(problems)
+
+
+def lower_case(value: bool | None) -> str | None:  # noqa: FBT001 - the value itself is written
+    """Write a boolean of a query as `true` or `false`, as most endpoints require."""
+    return None if value is None else str(value).lower()
+
+
+def title_case(value: bool | None) -> str | None:  # noqa: FBT001 - as above
+    """Write a boolean of a query as `True` or `False`: Django's fields reject lower case."""
+    return None if value is None else str(value)
 
 
 async def one_row_each(

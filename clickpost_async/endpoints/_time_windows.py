@@ -56,17 +56,17 @@ def unix_seconds(time: datetime) -> int:
     return int(time.timestamp())
 
 
-def window_or_fault(message: str, **facts: Any) -> ClickPostError:
+def window_error(message: str, **context: Any) -> ClickPostError:
     """Return the error for a 500, which has two meanings that only its message distinguishes.
 
     "(end_date-start_date) diff can not be more than 3600 seconds" is a mistake in the request, and
     a retry cannot help.
     """
     kind = InvalidRequestError if "can not be more than" in message else ServerError
-    return kind(message, **facts)
+    return kind(message, **context)
 
 
-class Timed(Namespace):
+class WindowedNamespace(Namespace):
     """A namespace whose endpoints take time windows; `now` returns the current time."""
 
     __slots__ = ("_now",)
@@ -156,14 +156,14 @@ class FetchPage(Protocol[T_co]):
 
 
 @frozen(kw_only=True)
-class Feed(Generic[T]):
-    """A list served by time window: its name, the longest window, and a row's identity.
+class WindowedList(Generic[T]):
+    """A list served by time window: its name, the maximum window, and a row's identity.
 
     `start` and `end` are the query's parameters for the window, `write` how a time is written.
     """
 
     name: str
-    longest: timedelta
+    max_window: timedelta
     identity: Callable[[T], Sequence[object]]
     start: str = "start_date"
     end: str = "end_date"
@@ -175,10 +175,10 @@ class Feed(Generic[T]):
         Raises `InvalidRequestError` for a window that ClickPost would reject.
         """
         problems = _wrong_times(start, end)
-        if not problems and end - start > self.longest:
+        if not problems and end - start > self.max_window:
             advice = (
-                f"at most {self.longest.total_seconds():.0f} seconds after start;"
-                " a longer span is read by the method that begins with iter_"
+                f"must be at most {self.max_window.total_seconds():.0f} s after start;"
+                " for a longer span use the method that begins with iter_"
             )
             problems.append(Problem("end", advice))
         if problems:
@@ -194,11 +194,11 @@ class Feed(Generic[T]):
     ) -> None:
         """Raise `InvalidRequestError` for a span that cannot be read."""
         problems = _wrong_times(start, end)
-        if not timedelta(0) <= overlap < self.longest:
-            advice = f"at least 0 and less than {self.longest.total_seconds():.0f} s is needed"
+        if not timedelta(0) <= overlap < self.max_window:
+            advice = f"must be at least 0 and less than {self.max_window.total_seconds():.0f} s"
             problems.append(Problem("overlap", advice))
         if checkpoint is not None and checkpoint.of != self.name:
-            advice = f"belongs to {checkpoint.of}; {self.name} has one of its own"
+            advice = f"is a checkpoint of {checkpoint.of}; pass one of {self.name}"
             problems.append(Problem("checkpoint", advice))
         if problems:
             raise InvalidRequestError.of(problems)
@@ -207,7 +207,7 @@ class Feed(Generic[T]):
 def _wrong_times(start: datetime, end: datetime | None) -> list[Problem]:
     times = {"start": start} if end is None else {"start": start, "end": end}
     problems = [
-        Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+        Problem(name, "expected a datetime with a time zone, such as datetime.now(UTC)")
         for name, time in times.items()
         if not isinstance(time, datetime) or time.utcoffset() is None
     ]
@@ -225,7 +225,7 @@ class Windows(Generic[T]):
 
     def __init__(
         self,
-        feed: Feed[T],
+        source: WindowedList[T],
         fetch: FetchPage[T],
         *,
         start: datetime,
@@ -234,8 +234,8 @@ class Windows(Generic[T]):
         overlap: timedelta,
         now: Callable[[], datetime],
     ) -> None:
-        feed.check_span(start, end, checkpoint, overlap)
-        self._feed = feed
+        source.check_span(start, end, checkpoint, overlap)
+        self._source = source
         self._fetch = fetch
         self._overlap = overlap
         self._end = _last_second(end, now())
@@ -254,7 +254,7 @@ class Windows(Generic[T]):
     def checkpoint(self) -> Checkpoint:
         """The current position; every row yielded so far counts as done. Cheap after any row."""
         newest = tuple(islice(reversed(self._seen), _MAX_SEEN))[::-1]
-        return Checkpoint(of=self._feed.name, start=self._start, seen=newest)
+        return Checkpoint(of=self._source.name, start=self._start, seen=newest)
 
     def __aiter__(self) -> Self:
         return self
@@ -278,7 +278,7 @@ class Windows(Generic[T]):
         return is_new
 
     def _digest(self, row: T) -> str:
-        parts = self._feed.identity(row)
+        parts = self._source.identity(row)
         written = json.dumps(unstructure(row) if None in parts else parts, sort_keys=True)
         return hashlib.blake2b(written.encode(), digest_size=8).hexdigest()
 
@@ -298,7 +298,7 @@ class Windows(Generic[T]):
                 "pagination loop detected; results may be incomplete:"
                 " iterate again from the last checkpoint"
             )
-            raise UnreadableReplyError(message, endpoint=self._feed.name)
+            raise UnreadableReplyError(message, endpoint=self._source.name)
         # A page that was linked to and is empty: rows have moved to the pages before it.
         self._is_shifted |= bool(self._pages) and not listing.rows
         self._rows.extend(listing.rows)
@@ -322,7 +322,7 @@ class Windows(Generic[T]):
     # --- windows of the span ---
 
     def _window_end(self) -> datetime:
-        return min(self._start + self._feed.longest, self._end)
+        return min(self._start + self._source.max_window, self._end)
 
     def _advance(self) -> None:
         self._done = self._stop >= self._end

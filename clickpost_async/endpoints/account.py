@@ -69,11 +69,13 @@ class Account(Namespace):
             RefusedError: They are wrong (HTTP 400, without a message).
 
         """
-        return await self._caller.post(TOKEN, Login(username=username, password=password))
+        call = self._caller.post(TOKEN, {"username": username, "password": password})
+        del username, password  # error trackers export the variables of frames that fail
+        return await call
 
 
 def _start_of_hour(hour: datetime) -> int:
     if isinstance(hour, datetime) and hour.utcoffset() is not None:
         return int(hour.timestamp())
-    message = "a datetime with a zone is needed, like datetime(2026, 1, 31, 18, tzinfo=UTC)"
+    message = "expected a datetime with a time zone, such as datetime(2026, 1, 31, 18, tzinfo=UTC)"
     raise InvalidRequestError.of([Problem("hour", message)])

@@ -5,8 +5,7 @@ from typing import Any
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
 from clickpost_async._codec.envelope import result_or_none
-from clickpost_async._codec.spelling import title
-from clickpost_async.endpoints._base import check, one_row_each
+from clickpost_async.endpoints._base import check, one_row_each, title_case
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.structures.couriers import (
     CourierAccounts,
@@ -155,7 +154,7 @@ class Couriers(Namespace):
 
         """
         check(active=active)
-        return await self._caller.get(ACCOUNTS, {"active": title(active)})
+        return await self._caller.get(ACCOUNTS, {"active": title_case(active)})
 
     async def pincode(self, pincode: str) -> Locality:
         """Look up the city and state of an Indian pincode.

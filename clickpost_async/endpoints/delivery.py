@@ -5,8 +5,7 @@ from typing import Any
 
 from clickpost_async._codec.endpoint import Idempotency, Post
 from clickpost_async._codec.envelope import only_row, result_or_none, rows_from_result
-from clickpost_async._codec.spelling import lower
-from clickpost_async.endpoints._base import check, one_row_each
+from clickpost_async.endpoints._base import check, lower_case, one_row_each
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.settings import Host
 from clickpost_async.structures.delivery import (
@@ -84,8 +83,7 @@ class Delivery(Namespace):
 
         """
         check(check_drop_pincode_validity=check_drop_pincode_validity)
-        valid = check_drop_pincode_validity
-        query = None if valid is None else {"check_drop_pincode_validity": lower(valid)}
+        query = {"check_drop_pincode_validity": lower_case(check_drop_pincode_validity)}
         call = self._caller.post(PREDICT, pairs, query)
         return await one_row_each(call, len(pairs), "pairs", Prediction(), PREDICT)
 

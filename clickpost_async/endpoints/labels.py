@@ -9,8 +9,7 @@ from pathlib import Path
 
 from clickpost_async._codec.endpoint import Get, Idempotency, Query
 from clickpost_async._codec.file_types import Download, FileType
-from clickpost_async._codec.spelling import lower
-from clickpost_async.endpoints._base import check
+from clickpost_async.endpoints._base import check, lower_case
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.structures.labels import Label
@@ -116,4 +115,4 @@ class Labels(Namespace):
 
 def _query(waybill: str, courier_partner: int, *, regenerate: bool) -> Query:
     check(waybill=waybill, courier_partner=courier_partner)
-    return {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower(regenerate)}
+    return {"waybill": waybill, "cp_id": courier_partner, "regenerate": lower_case(regenerate)}

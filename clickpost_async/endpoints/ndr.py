@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clickpost_async._codec.endpoint import Get, Idempotency, Post
-from clickpost_async._codec.management import without_meta
+from clickpost_async._codec.envelope import without_meta
 from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
-    window_or_fault,
+    window_error,
 )
 from clickpost_async.structures.ndr import (
     AcceptedNdrAction,
@@ -28,7 +28,7 @@ FEEDBACK = Get(
     name="ndr.feedback",
     returns=NdrFeedbacks,
     extract=page_of,
-    means={500: window_or_fault},
+    means={500: window_error},
     idempotency=Idempotency.SAFE,
 )
 ACT = Post(
@@ -48,10 +48,10 @@ def _identity(feedback: NdrFeedback) -> Sequence[object]:
     return (feedback.waybill, feedback.kind, feedback.created_at)
 
 
-_FEEDBACK = Feed(name=FEEDBACK.name, longest=timedelta(seconds=3600), identity=_identity)
+_FEEDBACK = WindowedList(name=FEEDBACK.name, max_window=timedelta(seconds=3600), identity=_identity)
 
 
-class Ndr(Timed):
+class Ndr(WindowedNamespace):
     """`clickpost.ndr`."""
 
     async def feedback(

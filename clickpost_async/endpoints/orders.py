@@ -9,19 +9,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post
-from clickpost_async._codec.envelope import order_of
-from clickpost_async._codec.management import days_of, without_meta
+from clickpost_async._codec.envelope import days_of, order_of, without_meta
 from clickpost_async._codec.pages import page_of
-from clickpost_async._codec.spelling import title
-from clickpost_async.endpoints._base import check
+from clickpost_async.endpoints._base import check, title_case
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
-    window_or_fault,
+    window_error,
 )
 from clickpost_async.errors import InvalidRequestError, Problem
 from clickpost_async.settings import Host
@@ -38,6 +36,7 @@ from clickpost_async.structures.orders import (
     UpdatedOrders,
 )
 
+# 202 and 102: recorded, and not placed yet. 323: placed before, under the same reference number.
 _CREATED = {200, 202, 102, 323}
 
 FETCH_INDIA = Get(
@@ -140,7 +139,7 @@ UPDATED = Get(
     extract=page_of,
     host=Host.TRACKING,
     # The response to a too long window is not documented; that of NDR feedback is a 500.
-    means={500: window_or_fault},
+    means={500: window_error},
     idempotency=Idempotency.SAFE,
 )
 DAILY_COUNTS = Get(
@@ -179,10 +178,10 @@ def _identity(order: UpdatedOrder) -> Sequence[object]:
     )
 
 
-_UPDATES = Feed(name=UPDATED.name, longest=timedelta(seconds=1800), identity=_identity)
+_UPDATES = WindowedList(name=UPDATED.name, max_window=timedelta(seconds=1800), identity=_identity)
 
 
-class Orders(Timed):
+class Orders(WindowedNamespace):
     """`clickpost.orders`."""
 
     async def create(self, order: IndiaOrder | WorldOrder | Mapping[str, Any]) -> CreatedOrder:
@@ -436,7 +435,7 @@ class Orders(Timed):
                 "waybill": waybill,
                 "cp_id": courier_partner,
                 "account_code": account_code,
-                "manually_update_status": title(manually_update_status),
+                "manually_update_status": title_case(manually_update_status),
             },
         )
 
@@ -517,7 +516,7 @@ class Orders(Timed):
 
         """
         problems = [
-            Problem(name, "a date is needed, like date(2026, 1, 31), without a time of day")
+            Problem(name, "expected a date without a time of day, such as date(2026, 1, 31)")
             for name, day in (("start", start), ("end", end))
             if not isinstance(day, date) or isinstance(day, datetime)
         ]
@@ -547,7 +546,7 @@ def is_india(order: Mapping[str, Any]) -> bool:
     market = market_of(order)
     if market is None:
         names = "India's names (pickup_pincode …) or the world's (country_code …)"
-        problem = Problem("pickup_info", f"an object is needed with {names}")
+        problem = Problem("pickup_info", f"expected an object with {names}")
         if len(order) == 1 and "pickup_info" not in order:
             # As ClickPost's document has it, or a shop's own export.
             (name,) = order

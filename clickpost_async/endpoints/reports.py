@@ -51,7 +51,7 @@ REPORT = Download("reports.download", {FileType.CSV, FileType.ZIP})
 
 _FIRST_PAUSE = 2.0
 _GROWTH = 1.5
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 
 _is_number = re.compile(r"\d{1,19}", re.ASCII).fullmatch
 
@@ -98,12 +98,12 @@ class Reports(Namespace):
         query = {"report_reference_number": _number(reference)}
         return await self._caller.get(STATUS, query)
 
-    async def wait(self, reference: Reference, *, patience: float = 600.0) -> ReportStatus:
+    async def wait(self, reference: Reference, *, max_wait: float = 600.0) -> ReportStatus:
         """Poll the status of a report until it is ready, with pauses that grow from 2 s to 30 s.
 
         Args:
             reference: The report: what `request` returned, or its number.
-            patience: The total of the pauses in seconds, at most; 0 polls once.
+            max_wait: The total of the pauses in seconds, at most; 0 polls once.
 
         Returns:
             The status of the report, which can be downloaded.
@@ -114,11 +114,11 @@ class Reports(Namespace):
             InvalidRequestError, CredentialsError: as `status` does.
 
         """
-        if not (isinstance(patience, int | float) and 0 <= patience < math.inf):
-            problem = Problem("patience", "a finite number of seconds, 0 or more, is needed")
+        if not (isinstance(max_wait, int | float) and 0 <= max_wait < math.inf):
+            problem = Problem("max_wait", "must be a finite number of seconds, 0 or more")
             raise InvalidRequestError.of([problem])
         number = _number(reference)
-        pause, left = _FIRST_PAUSE, patience
+        pause, left = _FIRST_PAUSE, max_wait
         while True:
             report = await self.status(number)
             if report.ready:
@@ -128,14 +128,14 @@ class Reports(Namespace):
                 raise RefusedError(message, endpoint="reports.wait", status=report.response.status)
             if left <= 0:
                 message = (
-                    f"report {number} is not ready after {patience:g} s of waiting;"
+                    f"report {number} is not ready after {max_wait:g} s of waiting;"
                     " wait for it again later"
                 )
                 raise DeadlineError(message, endpoint="reports.wait")
             pause = min(pause, left)
             await self._caller.pause(pause)
             left -= pause
-            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+            pause = min(pause * _GROWTH, _MAX_PAUSE)
 
     async def download(
         self,

@@ -8,9 +8,9 @@ from clickpost_async._codec.pages import page_of
 from clickpost_async.endpoints._time_windows import (
     OVERLAP,
     Checkpoint,
-    Feed,
     Page,
-    Timed,
+    WindowedList,
+    WindowedNamespace,
     Windows,
 )
 from clickpost_async.structures.returns import RaisedReturn, RaisedReturns
@@ -35,9 +35,9 @@ def _utc(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-_RETURNS = Feed(
+_RETURNS = WindowedList(
     name=POLL.name,
-    longest=timedelta(minutes=60),
+    max_window=timedelta(minutes=60),
     identity=_identity,
     start="start_time",
     end="end_time",
@@ -45,7 +45,7 @@ _RETURNS = Feed(
 )
 
 
-class Returns(Timed):
+class Returns(WindowedNamespace):
     """`clickpost.returns`."""
 
     async def poll(

@@ -5,8 +5,7 @@ from typing import Any
 
 from clickpost_async._codec.endpoint import Get, Idempotency, Post, Query
 from clickpost_async._codec.envelope import only_row, rows_from_result
-from clickpost_async._codec.spelling import lower
-from clickpost_async.endpoints._base import check
+from clickpost_async.endpoints._base import check, lower_case
 from clickpost_async.endpoints._namespace import Namespace
 from clickpost_async.settings import Host
 from clickpost_async.structures.codes import OrderType
@@ -225,7 +224,7 @@ class Serviceability(Namespace):
         check(pincode=pincode, is_pickup_pincode=is_pickup_pincode, is_rvp=is_rvp)
         query = {
             "pincode": pincode,
-            "is_pickup_pincode": lower(is_pickup_pincode),
-            "is_rvp": lower(is_rvp),
+            "is_pickup_pincode": lower_case(is_pickup_pincode),
+            "is_rvp": lower_case(is_rvp),
         }
         return await self._caller.get(SEARCH, query)

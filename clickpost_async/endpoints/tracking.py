@@ -8,8 +8,7 @@ import attrs
 from attrs import frozen
 
 from clickpost_async._codec.endpoint import Auth, Get, Idempotency, Post, Query
-from clickpost_async._codec.envelope import only_row
-from clickpost_async._codec.management import without_meta
+from clickpost_async._codec.envelope import only_row, without_meta
 from clickpost_async._util.arguments import got
 from clickpost_async.endpoints._base import check
 from clickpost_async.endpoints._namespace import Namespace
@@ -245,11 +244,14 @@ class Tracking(Namespace):
 
         """
         if reference_number is None:
+            if waybill is None and courier_partner is None:
+                message = "give it, or waybill and courier_partner"
+                raise InvalidRequestError.of([Problem("reference_number", message)])
             check(waybill=waybill, courier_partner=courier_partner)
             query: Query = {"waybill": waybill, "cp_id": courier_partner}
             return await self._caller.get(SECURITY_KEY, query)
         if waybill is not None or courier_partner is not None:
-            message = "give it, or waybill and courier_partner, but not both"
+            message = "pass it, or waybill and courier_partner, but not both"
             raise InvalidRequestError.of([Problem("reference_number", message)])
         check(reference_number=reference_number)
         return await self._caller.get(
@@ -328,7 +330,7 @@ class Tracking(Namespace):
         """
         check(courier_partner=courier_partner)
         if not isinstance(max_concurrency, int) or max_concurrency < 1:
-            problem = Problem("max_concurrency", "a whole number of at least 1 is needed")
+            problem = Problem("max_concurrency", "must be a whole number, 1 or more")
             raise InvalidRequestError.of([problem])
         fives = _in_fives(_listed(waybills))
         calls = (partial(self._outcomes_of, some, courier_partner) for some in fives)
@@ -357,7 +359,7 @@ def _listed(waybills: object) -> Iterable[str]:
         return [waybills]
     if isinstance(waybills, Iterable):
         return waybills
-    problem = Problem("waybills", f"strings are needed, like '41144869713534'; {got(waybills)}")
+    problem = Problem("waybills", f"expected strings, such as '41144869713534'; {got(waybills)}")
     raise InvalidRequestError.of([problem])
 
 

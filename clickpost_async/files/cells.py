@@ -64,7 +64,7 @@ class CellContext:
 
     def remember(self, key: tuple[str, ...], value: Value | None) -> None:
         """Cache a value without notes and warnings; most cells of a file repeat others."""
-        if len(self.known) >= _MOST_KNOWN:
+        if len(self.known) >= _MAX_KNOWN:
             self.known.clear()
         self.known[key] = value
 
@@ -109,18 +109,18 @@ _SPREADSHEET_ERROR = re.compile(
 _PLACEHOLDERS = frozenset({"nan", "nat", "(null)", "nil", "n/a", "na", "<na>", "n.a.", "\\n"})
 # As programs write absent values, also several of them that were joined.
 _ABSENT = re.compile(r"(?:(?:undefined|null|none|nan)\b[\s,]*)+|\[object Object\]", re.IGNORECASE)
-_LONGEST_PLACEHOLDER = 9
+_MAX_PLACEHOLDER_LENGTH = 9
 _LOST_LETTERS = re.compile(r"\?\?\?|[\s?.,/-]*\?[\s?.,/-]*\Z").match
 # As ?öför; in a URL it begins the query.
 _LOST_LETTER = re.compile(r"(?!.*(?:://|www\.)).*\?\w").match
-_LONGEST_SHOWN = 60
-_MOST_KNOWN = 4096
+_MAX_SHOWN_LENGTH = 60
+_MAX_KNOWN = 4096
 
 
 def shown(value: object) -> str:
     """Return a value of a file for a message: shortened, without control characters."""
     text = str(value)
-    text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    text = text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[:_MAX_SHOWN_LENGTH]}…"
     if text.isprintable():
         return text
     return "".join(
@@ -189,7 +189,7 @@ def refuse_damage(text: str, kind: CellKind) -> None:
             "the column was too narrow when the spreadsheet was saved, and the value is lost; "
             "widen it and save again"
         )
-    if len(text) <= _LONGEST_PLACEHOLDER:
+    if len(text) <= _MAX_PLACEHOLDER_LENGTH:
         folded = text.lower()
         is_code_of_a_place = folded == "na" and kind in {CellKind.COUNTRY, CellKind.STATE}
         if (folded in _PLACEHOLDERS and not is_code_of_a_place) or not text.strip("-\u2013\u2014"):

@@ -18,7 +18,7 @@ _INSIDE_QUOTES = re.compile(r'"[^"]*"')
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 # A writer quotes a value that contains one of these, or quotes all values.
 _NEEDS_QUOTES = re.compile(r'[",\t\r\n]').search
-_MOST_LINES = 1000
+_MAX_LINES = 1000
 # In a table with fewer columns a value may contain as many delimiters as a row.
 _NARROW = 4
 
@@ -174,7 +174,7 @@ class Records(Iterator[Record]):
         quotation mark is closed.
         """
         more: list[str] = []
-        while len(more) < _MOST_LINES:
+        while len(more) < _MAX_LINES:
             try:
                 following = next(self._lines)
             except (StopIteration, UnreadableLineError):

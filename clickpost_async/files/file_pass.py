@@ -47,7 +47,7 @@ from clickpost_async.files.text import Lines, UnreadableLineError, decode
 from clickpost_async.files.xlsx import SheetRow, UnreadableSheetError, sheet_rows
 
 # In how many rows the headings are searched for, to suggest `header_row`.
-_MOST_ROWS_ABOVE = 10
+_MAX_ROWS_ABOVE = 10
 
 _DATES = frozenset({CellKind.DATE, CellKind.TIME, CellKind.DATE_OR_TIME})
 
@@ -225,7 +225,7 @@ class FilePass:
         guessed = workbook if self.options.sheet is None else None
         ahead: Sequence[Record] = ()
         if problems:
-            ahead = list(islice(records, _MOST_ROWS_ABOVE))
+            ahead = list(islice(records, _MAX_ROWS_ABOVE))
             messages = tuple(suggest_header(titles, ahead, columns, guessed))
             is_foreign = not (headings or table.problems or columns.columns) and any(table.titles)
             if is_foreign and (unknown := describe_unknown(table.titles)):

@@ -47,7 +47,7 @@ _ROOTS = (
 )
 # There are few of them, and none is similar to another.
 _ROOT_LIKENESS = 0.6
-_MOST_SUGGESTED = 3
+_MAX_SUGGESTED = 3
 # A foreign column that is ignored.
 IGNORED = Column(name="", kind=CellKind.TEXT, india=None, world=None)
 
@@ -79,7 +79,7 @@ def _advice(name: str, root: str) -> str:
         near = similar(root, _ROOTS, likeness=_ROOT_LIKENESS)
         suggestions: Sequence[str] = [f"{near[0]}{name[len(root) :]}"] if near else []
     else:
-        suggestions = _suggest_columns(name)[:_MOST_SUGGESTED]
+        suggestions = _suggest_columns(name)[:_MAX_SUGGESTED]
     if suggestions:
         return f"unknown column; did you mean {' or '.join(suggestions)}?"
     return (

@@ -16,7 +16,7 @@ from clickpost_async.files.xlsx import sheet_names, sheet_rows
 # Separators of columns that are not detected.
 _OTHER_DELIMITERS = "~^:#"
 _MIN_DELIMITERS = 3
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 def suggest_header(
@@ -58,8 +58,8 @@ def describe_unknown(titles: Sequence[str]) -> str | None:
     if any(map(suggest_column, filter(None, titles))):
         return None
     named = [shown(title) for title in titles if title]
-    first = ", ".join(named[:_MOST_NAMED])
-    more = " …" if len(named) > _MOST_NAMED else ""
+    first = ", ".join(named[:_MAX_NAMED])
+    more = " …" if len(named) > _MAX_NAMED else ""
     return (
         f"no cell of it is the name of a known column ({first}{more}); "
         "the row above the orders has to name the columns"

@@ -13,7 +13,7 @@ from clickpost_async.files.cells import BadCellError
 _INDIAN_MOBILE = re.compile(r"[6-9]\d{9}", re.ASCII).fullmatch
 _WRITTEN = re.compile(r"\(?\+?[\d \t().\u2010-\u2015-]+", re.ASCII).fullmatch
 # No number of the world has more digits; longer ones are several.
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 _DIGITS = re.compile(r"\+?\d+", re.ASCII).fullmatch
 _INDIA = "IN"
 _INDIA_CODE = 91
@@ -42,7 +42,7 @@ def read_phone(text: str, country: str) -> Phone:
     """
     if country == _INDIA and _INDIAN_MOBILE(text):
         return Phone(text)
-    if not _WRITTEN(text) or sum(map(str.isdigit, text)) > _MOST_DIGITS:
+    if not _WRITTEN(text) or sum(map(str.isdigit, text)) > _MAX_DIGITS:
         raise BadCellError(
             "not a phone number that can be read; write one number, in digits, like 9876543210"
         )

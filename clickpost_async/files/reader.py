@@ -173,7 +173,7 @@ def _every(order: Group | OrderRow) -> bool:
 def read_rows(
     source: str | os.PathLike[str],
     *,
-    format: Format | None = None,  # noqa: A002
+    format: Format | None = None,  # noqa: A002 - as above
     sheet: str | int | None = None,
 ) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield the rows of a table as they are in the file; JSON Lines have none."""

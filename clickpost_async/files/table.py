@@ -14,7 +14,7 @@ from clickpost_async.files.order_rows import WHOLE_ROW, OrderRow, RowProblem, So
 from clickpost_async.files.text import UnreadableLineError
 
 # An order with more rows is a sign of a damaged file.
-_MOST_ROWS = 1000
+_MAX_ROWS = 1000
 _TOTALS = frozenset({"total", "totals", "total:", "grand total", "subtotal", "sub total", "sum"})
 # A code of these characters with a digit in it is read as it is: it stands for no absent value, and
 # for no error of a spreadsheet.
@@ -153,13 +153,13 @@ def group_lines(lines: Iterator[TableRow], layout: Layout) -> Iterator[Group]:
         if group and (line.is_further_item or (reference and line.reference == reference)):
             group += doubtful
             doubtful = []
-            if len(group) < _MOST_ROWS:
+            if len(group) < _MAX_ROWS:
                 group.append(line)
             else:
-                message = f"an order has at most {_MOST_ROWS} rows"
+                message = f"an order has at most {_MAX_ROWS} rows"
                 last = _bad_line(line.number, WHOLE_ROW, message, line.reference)
                 group[-1] = evolve(last, count=group[-1].count + line.count)
-        elif reference and line.reference is None and len(doubtful) < _MOST_ROWS:
+        elif reference and line.reference is None and len(doubtful) < _MAX_ROWS:
             doubtful.append(line)
         else:
             yield from _split(group, doubtful, layout)

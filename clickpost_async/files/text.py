@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 # A longer line is a sign of a damaged file.
-_LONGEST_LINE = 8 << 20
-_MOST_BLANK_LINES = 100
-_MOST_PEEKED = 10_000
+_MAX_LINE_LENGTH = 8 << 20
+_MAX_BLANK_LINES = 100
+_MAX_PEEKED = 10_000
 _PEEKED = 64
 _MIN_UTF16 = 4
 _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
@@ -70,7 +70,7 @@ class Lines:
 
     def peek(self, row: int | None = None) -> str:
         """Return the first line that is not blank, or that of a row, without consuming any."""
-        for index in range(min(row or _MOST_BLANK_LINES, _MOST_PEEKED)):
+        for index in range(min(row or _MAX_BLANK_LINES, _MAX_PEEKED)):
             try:
                 line = self._held[index] if index < len(self._held) else self._hold()
             except UnreadableLineError:
@@ -117,11 +117,11 @@ class Lines:
 
     def _read(self) -> str:
         try:
-            line = self._file.readline(_LONGEST_LINE)
-            if len(line) < _LONGEST_LINE:
+            line = self._file.readline(_MAX_LINE_LENGTH)
+            if len(line) < _MAX_LINE_LENGTH:
                 return self._without_surrogates(line)
             while line and not line.endswith(("\n", "\r")):
-                line = self._file.readline(_LONGEST_LINE)
+                line = self._file.readline(_MAX_LINE_LENGTH)
         except UnicodeDecodeError as error:
             # The text after it cannot be decoded reliably, so reading ends here.
             self._file = io.StringIO()
@@ -130,7 +130,7 @@ class Lines:
                 "open file, or open it with its encoding"
             ) from error
         raise UnreadableLineError(
-            f"a line has more than {_LONGEST_LINE} characters and was skipped"
+            f"a line has more than {_MAX_LINE_LENGTH} characters and was skipped"
         )
 
     def _without_surrogates(self, line: str) -> str:

@@ -21,11 +21,11 @@ from clickpost_async._util.extras import not_installed
 from clickpost_async.files.cells import LOST_DIGITS, NOT_CALCULATED
 
 # A workbook of a million orders unpacks to less; a zip bomb to more.
-_LARGEST = 4 << 30
+_MAX_SIZE = 4 << 30
 # Larger sheets are not read with calamine, which holds them in memory.
-_LARGEST_IN_MEMORY = 1 << 30
-_LARGEST_INDEX = 16 << 20
-_LARGEST_ROW = 64 << 20
+_MAX_IN_MEMORY = 1 << 30
+_MAX_INDEX = 16 << 20
+_MAX_ROW = 64 << 20
 # From here on a spreadsheet has rounded the last digits of a number.
 _INEXACT = 10**15
 
@@ -73,7 +73,7 @@ def _rows(file: BinaryIO, sheet: str | int | None) -> Iterator[SheetRow]:
         if "[Content_Types].xml" not in parts:
             raise UnreadableSheetError("a zip archive, not a workbook; unpack it first")
         size = sum(part.file_size for part in packed.infolist())
-        if size > _LARGEST:
+        if size > _MAX_SIZE:
             raise UnreadableSheetError("the workbook unpacks to more than 4 GiB; split it")
         chosen = _choose(_sheets(packed), sheet)
         marks = _scan(packed, chosen.part, _formatted_cells(packed))
@@ -98,7 +98,7 @@ def _row(number: int, cells: Sequence[object], marks: "_Marks") -> Iterator[Shee
 
 
 def _values(file: BinaryIO, name: str, size: int, marks: "_Marks") -> Iterator[Sequence[object]]:
-    if size <= _LARGEST_IN_MEMORY:
+    if size <= _MAX_IN_MEMORY:
         try:
             from python_calamine import CalamineWorkbook
         except ImportError:
@@ -173,7 +173,7 @@ def _relations(packed: zipfile.ZipFile, part: str) -> Mapping[str, tuple[str, st
 
 
 def _parse(packed: zipfile.ZipFile, part: str) -> ET.Element:
-    if packed.getinfo(part).file_size > _LARGEST_INDEX:
+    if packed.getinfo(part).file_size > _MAX_INDEX:
         raise UnreadableSheetError(f"the workbook is damaged: {part} is too large")
     return ET.fromstring(packed.read(part))  # noqa: S314 - as at the import
 
@@ -327,7 +327,7 @@ def _scan(packed: zipfile.ZipFile, part: str, formatted: _FormattedCells | None)
             if end > 0:
                 _scan_rows(rest[:end], marks, formatted)
                 rest = rest[end:]
-            elif len(rest) > _LARGEST_ROW:
+            elif len(rest) > _MAX_ROW:
                 raise UnreadableSheetError("a row of the sheet is too large; save it as CSV UTF-8")
     _scan_rows(rest, marks, formatted)
     return marks

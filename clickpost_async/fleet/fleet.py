@@ -29,7 +29,7 @@ from clickpost_async.structures import CreatedOrder, IndiaOrder, WorldOrder
 
 
 class QueuedMessage(Protocol):
-    """A message in a queue that can be asked for."""
+    """A message in a queue that can be searched for it."""
 
     async def is_queued(self) -> bool:
         """Return whether the message is still queued, or claimed by a worker."""
@@ -231,14 +231,14 @@ class Fleet:
             await asyncio.sleep(_LINGER)
 
     async def _read_replies(self, seconds: float) -> bool:
-        """Hand over the next replies, waiting that long for them; return whether there were any."""
+        """Read and deliver replies, waiting that long for them; return whether there were any."""
         entries = await self._ledger.collect(self._reply_stream, self._last_read, seconds)
         for place, replies in entries:
-            self._hand_over(replies)
+            self._deliver(replies)
             self._last_read = place
         return bool(entries)
 
-    def _hand_over(self, replies: Mapping[str, str]) -> None:
+    def _deliver(self, replies: Mapping[str, str]) -> None:
         now = asyncio.get_running_loop().time()
         for ticket, reply in replies.items():
             message = json.loads(reply)

@@ -65,9 +65,9 @@ class GenerationScript:
             await self._join_or_begin()
 
     async def _evaluate(self, keys: Sequence[str], arguments: Sequence[str]) -> list[Any]:
-        words = (self._key, *keys, *arguments)
+        everything = (self._key, *keys, *arguments)
         # Never EVAL, which would load the script of a generation that is over.
-        result = self._redis.evalsha(self._sha, 1 + len(keys), *words)
+        result = self._redis.evalsha(self._sha, 1 + len(keys), *everything)
         return await cast("Awaitable[list[Any]]", result)
 
     async def _join_or_begin(self) -> None:

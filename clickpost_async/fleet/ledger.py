@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,6 +13,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from clickpost_async._util.arguments import check_number
+from clickpost_async._util.redis_keys import key_prefix
 from clickpost_async.bulk.records import Key
 from clickpost_async.fleet.generation import GenerationScript
 from clickpost_async.fleet.redis_calls import (
@@ -23,6 +24,7 @@ from clickpost_async.fleet.redis_calls import (
     cancel_and_wait,
 )
 from clickpost_async.fleet.server_check import check_server
+from clickpost_async.limits.redis import check_redis_url
 
 _log = logging.getLogger("clickpost_async")
 
@@ -30,10 +32,10 @@ _SCRIPT = resources.files("clickpost_async.fleet").joinpath("ledger.lua").read_t
 # One for each kind of call, one for heartbeats, and one that waits for replies.
 _CONNECTIONS = 6
 # A worker without a heartbeat for so many seconds is dead, and its orders are free.
-_ALIVE = 15
+ALIVE = 15
 _HEARTBEATS = 5
 # How many seconds a worker that ends waits for a Redis that does not respond.
-_FAREWELL = 1.0
+_LEAVE_TIMEOUT = 1.0
 # Replies that no feeder collects are deleted after so many seconds.
 _REPLIES_KEPT = 3600
 _MAX_REPLIES = 100
@@ -102,7 +104,8 @@ class Ledger:
         check_eviction: Whether Redis is asked for its `maxmemory-policy`.
 
     Raises:
-        ValueError: `account` or `keep` is invalid.
+        TypeError: `keep` is not a number.
+        ValueError: `url`, `account` or `keep` is invalid.
 
     """
 
@@ -113,18 +116,13 @@ class Ledger:
 
     def __attrs_post_init__(self) -> None:
         """Validate the arguments."""
-        if not re.fullmatch(r"[^{}\s]+", self.account):
-            message = (
-                "account: a name without braces or blanks is needed, the same in all processes"
-            )
-            raise ValueError(message)
-        if not self.keep >= 1:
-            message = "keep: a number of seconds, 1 or more, is needed"
-            raise ValueError(message)
+        check_redis_url("url", self.url)
+        key_prefix(self.account)
+        check_number("keep", self.keep, unit="seconds", minimum=1)
 
     @asynccontextmanager
     async def open(self) -> "AsyncGenerator[OpenLedger]":
-        """Connect as a worker of its own, which lives as long as this is open."""
+        """Connect as a new worker, which is alive while the block runs."""
         pool = BlockingConnectionPool.from_url(
             self.url,
             max_connections=_CONNECTIONS,
@@ -134,7 +132,7 @@ class Ledger:
         )
         async with Redis.from_pool(pool) as redis:
             ledger = OpenLedger(redis, self)
-            beating = asyncio.create_task(ledger.beat_on())
+            beating = asyncio.create_task(ledger.send_heartbeats())
             try:
                 yield ledger
             finally:
@@ -145,17 +143,16 @@ class Ledger:
 class OpenLedger:
     """A ledger as one worker sees it.
 
-    Its calls wait while Redis does not respond, which is logged once; concurrent ones travel
-    together.
+    Its calls wait while Redis does not respond, which is logged once; concurrent ones
+    are batched.
     """
 
     def __init__(self, redis: "Redis", ledger: Ledger) -> None:
-        self.me: str = uuid.uuid4().hex[:16]
+        self.worker_id: str = uuid.uuid4().hex[:16]
         self.account: str = ledger.account
         self._redis = redis
         self._keep = round(ledger.keep)
-        # The braces: all of an account is on one node.
-        self._prefix = f"clickpost:{{{ledger.account}}}:"
+        self._prefix = key_prefix(ledger.account)
         self._workers = f"{self._prefix}worker:"
         self._roster = f"{self._prefix}workers"
         self._doubts = f"{self._prefix}doubts"
@@ -184,7 +181,7 @@ class OpenLedger:
 
     @contextmanager
     def holding(self, key: Key) -> Generator[None]:
-        """Name the order in every heartbeat until this is left."""
+        """Name the order in every heartbeat while the block runs."""
         self._held.add(self._order(key))
         try:
             yield
@@ -224,7 +221,7 @@ class OpenLedger:
                 raise ValueError(unexpected)
 
     async def sending(self, key: Key) -> None:
-        """Record that the order's bytes are about to leave.
+        """Record that the order is about to be sent.
 
         Raises `LostError` when the order is not this worker's any more.
         """
@@ -242,8 +239,8 @@ class OpenLedger:
 
         """
         stream, ticket, text = result.reply or ("", 0, "")
-        words = (result.state, digest, result.summary, stream, str(ticket), text)
-        await self._end([self._order(key), *words])
+        fields = (result.state, digest, result.summary, stream, str(ticket), text)
+        await self._end([self._order(key), *fields])
 
     async def reply(self, stream: str, ticket: int, text: str) -> None:
         """Send a reply to a feeder.
@@ -283,7 +280,7 @@ class OpenLedger:
 
     def reply_stream(self) -> str:
         """Return the name of this feeder's stream of replies."""
-        return f"{self._prefix}replies:{self.me}"
+        return f"{self._prefix}replies:{self.worker_id}"
 
     async def generation(self) -> str:
         """Return the generation of this Redis; a restart, a failover and FLUSHALL begin another."""
@@ -291,31 +288,31 @@ class OpenLedger:
 
     async def workers(self) -> int:
         """Count the workers with a recent heartbeat."""
-        return int(await self._redis.zcount(self._roster, await self._now() - _ALIVE, "+inf"))
+        return int(await self._redis.zcount(self._roster, await self._now() - ALIVE, "+inf"))
 
-    async def beat(self) -> None:
+    async def send_heartbeat(self) -> None:
         """Send a heartbeat, which names the orders that this worker has."""
-        me = self._workers + self.me
+        key = self._workers + self.worker_id
         now = await self._now() if self._is_worker else 0
         async with self._redis.pipeline(transaction=True) as pipe:
             # Anew: a Redis that was restarted may remember orders that this worker no longer has.
-            pipe.delete(me)
+            pipe.delete(key)
             if self._held:
-                pipe.sadd(me, *self._held)
-                pipe.expire(me, _ALIVE)
+                pipe.sadd(key, *self._held)
+                pipe.expire(key, ALIVE)
             if self._is_worker:
-                pipe.zadd(self._roster, {self.me: now})
-                pipe.zremrangebyscore(self._roster, "-inf", now - _ALIVE)
-                pipe.expire(self._roster, _ALIVE)
+                pipe.zadd(self._roster, {self.worker_id: now})
+                pipe.zremrangebyscore(self._roster, "-inf", now - ALIVE)
+                pipe.expire(self._roster, ALIVE)
             pipe.expire(self._generation_key, self._keep)
             await pipe.execute()
 
-    async def beat_on(self) -> None:
+    async def send_heartbeats(self) -> None:
         """Send heartbeats until cancelled."""
         while True:
-            await asyncio.sleep(_ALIVE / _HEARTBEATS)
+            await asyncio.sleep(ALIVE / _HEARTBEATS)
             try:
-                await self.beat()
+                await self.send_heartbeat()
             except RedisError as error:
                 _log.debug("a heartbeat of the fleet failed: %s", type(error).__name__)
 
@@ -324,9 +321,9 @@ class OpenLedger:
         for batcher in (self._claim, self._sending, self._end, self._reply):
             await batcher.aclose()
         with suppress(RedisError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL), self._redis.pipeline() as pipe:
-                pipe.delete(self._workers + self.me)
-                pipe.zrem(self._roster, self.me)
+            async with asyncio.timeout(_LEAVE_TIMEOUT), self._redis.pipeline() as pipe:
+                pipe.delete(self._workers + self.worker_id)
+                pipe.zrem(self._roster, self.worker_id)
                 await pipe.execute()
 
     async def _now(self) -> int:
@@ -344,8 +341,10 @@ class OpenLedger:
 
     async def _act(self, act: str, items: Sequence[Sequence[str]]) -> list[Any]:
         keys = [self._workers, self._doubts, *(order for order, *_ in items)]
-        words = [word for _, *words in items for word in words]
-        return await self._script.run(keys, [act, self.me, str(_ALIVE), str(self._keep), *words])
+        arguments = [argument for _, *arguments in items for argument in arguments]
+        return await self._script.run(
+            keys, [act, self.worker_id, str(ALIVE), str(self._keep), *arguments]
+        )
 
     async def _send_replies(self, items: Sequence[tuple[str, int, str]]) -> list[None]:
         replies: dict[str, dict[Any, Any]] = {}

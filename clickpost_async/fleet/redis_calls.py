@@ -56,7 +56,7 @@ class RedisBackoff:
 
 
 class Batcher(Generic[T, R]):
-    """Makes one call for many items: those that come while a call is under way share the next.
+    """Makes one call for many items: items that are added during a call share the next one.
 
     `call` takes up to `size` items, returns a result for each, and must be safe to repeat: it is
     made again until Redis responds. The first item waits `linger` seconds for others. A task that

@@ -41,7 +41,7 @@ async def check_server(redis: "Redis", *, check_eviction: bool) -> None:
 
 async def _describe(redis: "Redis") -> dict[str, str]:
     # Not INFO: an ACL user without @dangerous may not call it.
-    hello: Any = await redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
+    hello: Any = await redis.execute_command("HELLO")  # type: ignore[no-untyped-call]  # redis-py's
     pairs = hello.items() if isinstance(hello, dict) else zip(hello[::2], hello[1::2], strict=True)
     return {str(name): str(value) for name, value in pairs}
 

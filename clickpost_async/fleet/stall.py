@@ -1,4 +1,4 @@
-"""Says why a feeder's orders do not get ahead: no workers, silent workers, or failing ones."""
+"""Warns why queued orders make no progress: no workers, silent workers, or failing ones."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,28 +12,28 @@ _log = logging.getLogger("clickpost_async")
 
 # All in seconds. Workers report every 3; a courier may be slower than the first of these.
 _WITHOUT_WORKERS = 5.0
-_WITHOUT_ANSWER = 15.0
+_WITHOUT_REPLY = 15.0
 _INTERVAL = 5.0
-# So many failures in a row are no matter of single orders.
+# So many failures in a row are not due to single orders.
 _FAILURES = 3
 
 
 @define
 class StallMonitor:
-    """Warns every few seconds while nothing gets ahead; its times are the event loop's.
+    """Warns every few seconds while there is no progress; its times are the event loop's.
 
     `account` is the one that the workers have to be started for.
     """
 
     account: str
-    _answered_at: float | None = field(default=None, init=False)
+    _replied_at: float | None = field(default=None, init=False)
     _warned_at: float | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
     _latest: str | None = field(default=None, init=False)
 
     def note(self, reply: Mapping[str, Any], now: float) -> None:
         """Record a worker's reply."""
-        self._answered_at = now
+        self._replied_at = now
         if _is_failure(reply):
             self._failures += 1
             self._latest = _describe(reply)
@@ -47,11 +47,11 @@ class StallMonitor:
         self, waiting: int, now: float, count_workers: Callable[[], Awaitable[int]]
     ) -> None:
         """Warn if the workers' replies are failures, or if `waiting` orders get no reply."""
-        if not waiting or self._answered_at is None:
-            self._answered_at = now
+        if not waiting or self._replied_at is None:
+            self._replied_at = now
         if self._warned_at is not None and now - self._warned_at < _INTERVAL:
             return
-        silent = now - self._answered_at
+        silent = now - self._replied_at
         workers = await count_workers() if silent >= _WITHOUT_WORKERS else None
         if self._latest is not None and self._failures >= _FAILURES:
             _log.warning(
@@ -69,7 +69,7 @@ class StallMonitor:
                 waiting,
                 self.account,
             )
-        elif workers is not None and silent >= _WITHOUT_ANSWER:
+        elif workers is not None and silent >= _WITHOUT_REPLY:
             _log.warning(
                 "%d orders wait, and %d workers of %s have sent no reply for %.0f s",
                 waiting,
@@ -92,6 +92,6 @@ def _is_failure(reply: Mapping[str, Any]) -> bool:
 def _describe(reply: Mapping[str, Any]) -> str:
     kind, status = str(reply["error"]), reply["http_status"]
     if status is not None:
-        # ClickPost's words may name a person.
+        # ClickPost's message may name a person.
         return f"{kind} (HTTP {status})"
     return f"{kind}: {reply['message']}"

@@ -1,4 +1,4 @@
-"""The state of a fleet, as its Redis has it."""
+"""Reads the state of a fleet from its Redis."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import frozen
 from redis.exceptions import NoPermissionError, ResponseError
 
+from clickpost_async._util.redis_keys import key_prefix
+from clickpost_async.fleet.ledger import ALIVE
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 # Seconds over which the rate is measured.
 _MEASURED = 2.0
-# As in the heartbeats of workers.
-_ALIVE = 15
 
 # Counts the orders of the messages between two numbers, a part of the stream at a time.
 _COUNT = """
@@ -53,7 +54,7 @@ class FleetStatus:
 
 async def read_status(redis: "Redis", account: str) -> FleetStatus:
     """Return the state of an account's fleet; `redis` decodes its responses."""
-    prefix = f"clickpost:{{{account}}}:"
+    prefix = key_prefix(account)
     before, began = await _rate(redis, prefix)
     await asyncio.sleep(_MEASURED)
     after, ended = await _rate(redis, prefix)
@@ -67,8 +68,8 @@ async def read_status(redis: "Redis", account: str) -> FleetStatus:
         waiting=waiting,
         in_progress=in_progress,
         in_doubt=int(await redis.zcard(f"{prefix}doubts")),
-        workers=int(await redis.zcount(f"{prefix}workers", ended - _ALIVE, "+inf")),
-        processes=int(await redis.zcount(f"{prefix}rate:processes", ended - _ALIVE, "+inf")),
+        workers=int(await redis.zcount(f"{prefix}workers", ended - ALIVE, "+inf")),
+        processes=int(await redis.zcount(f"{prefix}rate:processes", ended - ALIVE, "+inf")),
         calls_per_second=used,
         rate=None if interval is None else 1 / interval,
         memory_bytes=await _memory(redis),

@@ -33,7 +33,7 @@ _log = logging.getLogger("clickpost_async")
 
 # Seconds between claims of an order that another worker has.
 _BUSY = 1.0
-# Enough to tell contents apart; 8 characters in each record.
+# Enough to distinguish contents; 8 characters in each record.
 _DIGEST_BYTES = 6
 
 
@@ -97,7 +97,7 @@ class Worker:
         self._client = client
         self._ledger = opened
         opened.enlist()
-        # The ledger tells workers apart, not the tasks of one.
+        # The ledger distinguishes workers, not the tasks of one.
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         # Orders without a result.
         self._open: set[_Order] = set()

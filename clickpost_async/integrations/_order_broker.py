@@ -12,6 +12,7 @@ from typing import Any, cast
 from attrs import define, frozen
 
 from clickpost_async._util.extras import require
+from clickpost_async._util.redis_keys import key_prefix
 from clickpost_async.fleet.fleet import MESSAGE_SIZE
 from clickpost_async.fleet.redis_calls import (
     Batcher,
@@ -118,7 +119,7 @@ class OrderBroker(RedisStreamBroker):
     ) -> None:
         super().__init__(
             url,
-            queue_name=f"clickpost:{{{account}}}:orders",
+            queue_name=f"{key_prefix(account)}orders",
             consumer_group_name="workers",
             # Also read messages that were queued before the first worker started.
             consumer_id="0",

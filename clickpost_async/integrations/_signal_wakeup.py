@@ -1,4 +1,4 @@
-"""Wakes asyncio's event loop when a signal handler has run that it does not know of."""
+"""Wakes asyncio's event loop after a handler of `signal.signal` has run."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ def wake_on_signals() -> Generator[None]:
         writer.settimeout(0)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         if before != _NONE:
-            # Another loop, such as uvloop, has one of its own.
+            # The loop has set one, as uvloop does.
             signal.set_wakeup_fd(before)
             yield
             return

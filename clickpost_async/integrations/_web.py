@@ -14,6 +14,7 @@ import anyio
 
 from clickpost_async import webhooks
 from clickpost_async._core.retry import RetryPolicy
+from clickpost_async._util.arguments import check_number
 from clickpost_async.client import ClickPost
 from clickpost_async.errors import (
     ClickPostError,
@@ -26,7 +27,7 @@ R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 
 # An invalid reference number may be of any length.
-_LONGEST = 300
+_MAX_TEXT_LENGTH = 300
 # Deadline of a readiness probe, in seconds.
 _PROBE = 5.0
 # Seconds that an event store has to release an event whose handler was cancelled.
@@ -63,7 +64,7 @@ def response_to(error: ClickPostError) -> WebResponse:
 
 def _public_message(text: str | None) -> str | None:
     # The values of an invalid order may contain unpaired surrogates, which UTF-8 cannot encode.
-    return None if text is None else text[:_LONGEST].encode(errors="replace").decode()
+    return None if text is None else text[:_MAX_TEXT_LENGTH].encode(errors="replace").decode()
 
 
 def _status_of(error: ClickPostError) -> int:
@@ -129,13 +130,11 @@ class EventStore(Protocol):
 
 
 class InMemoryEventStore:
-    """Stores the last `most` events of this process, in memory."""
+    """Stores the last `max_events` events of this process, in memory."""
 
-    def __init__(self, most: int = 10_000) -> None:
-        if most < 1:
-            message = "most: at least 1 is needed"
-            raise ValueError(message)
-        self._most = most
+    def __init__(self, max_events: int = 10_000) -> None:
+        check_number("max_events", max_events, unit="events", minimum=1, whole=True)
+        self._max_events = max_events
         # Django serves synchronous views in threads.
         self._lock = threading.Lock()
         self._busy: set[str] = set()
@@ -157,7 +156,7 @@ class InMemoryEventStore:
         with self._lock:
             self._busy.discard(identity)
             self._done[identity] = None
-            if len(self._done) > self._most:
+            if len(self._done) > self._max_events:
                 self._done.popitem(last=False)
 
     async def failed(self, identity: str) -> None:
@@ -224,6 +223,6 @@ async def _read_bounded(body: AsyncIterable[bytes]) -> bytes:
     read = bytearray()
     async for part in body:
         read += part
-        if len(read) > webhooks.LARGEST:
+        if len(read) > webhooks.MAX_SIZE:
             break
     return bytes(read)

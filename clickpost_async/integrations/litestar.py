@@ -47,7 +47,7 @@ def lifespan(
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """Return a lifespan that opens a client at startup and closes it at shutdown.
 
-    Every process that serves the application has a client of its own, opened by `client`.
+    Every process that serves the application has a separate client, opened by `client`.
 
     Args:
         client: Opens the client, such as `ClickPost`.

@@ -8,12 +8,12 @@ OpenTelemetry's conventions for HTTP clients. The look-up of an order whose crea
 has the same spans. The call's span begins with the first attempt, and `clickpost.waited` is how
 many seconds it waited before; an attempt's span ends when its response has been read.
 
-    http.client.request.duration    s         attempts, by method, template, server and HTTP status
-    clickpost.client.call.duration  s         calls, by endpoint and outcome
-    clickpost.client.call.wait      s         waiting before the first attempt, by endpoint
-    clickpost.client.hold           s         pauses that a call imposed on all, by endpoint
-    clickpost.client.repeats        {repeat}  retries, by endpoint; no `error.type`: order pending
-    clickpost.client.doubts         {response}  inconsistent responses, by endpoint
+    http.client.request.duration           s           attempts, by method, template, server, status
+    clickpost.client.call.duration         s           calls, by endpoint and outcome
+    clickpost.client.call.wait             s           waits before the first attempt, by endpoint
+    clickpost.client.pause                 s           pauses that a call imposed on all calls
+    clickpost.client.retries               {retry}     retries; without `error.type`: order pending
+    clickpost.client.suspicious_responses  {response}  inconsistent responses, by endpoint
 
 `clickpost.outcome` is `succeeded`, `not_sent`, `rejected` or `unknown`. `error.type` is the class
 of the error, such as `clickpost_async.errors.NoReplyError`, or `cancelled` if the caller or a
@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 from attrs import define, frozen
 
 from clickpost_async._codec.endpoint import Get, Post
+from clickpost_async._http.adapter import DEFAULT_PORTS
 from clickpost_async._util.extras import require
 from clickpost_async.client import _HEALTH
 from clickpost_async.endpoints import CATALOG
@@ -74,7 +75,7 @@ _CANCELLED = "cancelled"
 _OTHER = "_OTHER"
 
 # A task has one call in flight, or two during a look-up; tasks may share a context.
-_MOST = 100
+_MAX_CALLS = 100
 
 
 class OpenTelemetry:
@@ -123,14 +124,14 @@ class OpenTelemetry:
         self._waits = histogram(
             "clickpost.client.call.wait", "How long calls waited before their first attempt."
         )
-        self._holds = histogram(
-            "clickpost.client.hold", "Pauses of all calls after HTTP 429 or too many failures."
+        self._pauses = histogram(
+            "clickpost.client.pause", "Pauses of all calls after HTTP 429 or too many failures."
         )
-        self._doubts = meter.create_counter(
-            "clickpost.client.doubts", "{response}", "Inconsistent responses."
+        self._suspicious = meter.create_counter(
+            "clickpost.client.suspicious_responses", "{response}", "Inconsistent responses."
         )
-        self._repeats = meter.create_counter(
-            "clickpost.client.repeats", "{repeat}", "Retries of calls."
+        self._retries = meter.create_counter(
+            "clickpost.client.retries", "{retry}", "Retries of calls."
         )
 
     def __call__(self, event: Event) -> None:
@@ -147,11 +148,11 @@ class OpenTelemetry:
                     call.error = _type_of(error)
                     self._close(call, call.error, error.http_status, error.status)
             case RateLimitPaused():
-                self._holds.record(event.seconds, self._reason(event))
+                self._pauses.record(event.seconds, self._reason(event))
             case RetryScheduled():
-                self._repeats.add(1, self._reason(event))
+                self._retries.add(1, self._reason(event))
             case SuspiciousResponse():
-                self._doubts.add(1, {"clickpost.endpoint": event.endpoint})
+                self._suspicious.add(1, {"clickpost.endpoint": event.endpoint})
             case CallFinished():
                 self._end(event)
 
@@ -184,9 +185,9 @@ class OpenTelemetry:
     def _begin_call(self, event: AttemptStarted) -> "_Call":
         call = _Call(self, event.call, self._call_span(event), time.perf_counter())
         calls = (*_IN_FLIGHT.get(), call)
-        for lost in calls[:-_MOST]:
+        for lost in calls[:-_MAX_CALLS]:
             lost.give_up()
-        _IN_FLIGHT.set(calls[-_MOST:])
+        _IN_FLIGHT.set(calls[-_MAX_CALLS:])
         return call
 
     def _call_span(
@@ -297,7 +298,7 @@ def _request(
 
 def _server(base: str) -> Mapping[str, str | int]:
     parts = urlsplit(base)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
     return {"server.address": parts.hostname or "", "server.port": port}
 
 

@@ -47,7 +47,7 @@ def lifespan(
 ) -> Callable[[object], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return a lifespan that opens a client at startup and closes it at shutdown.
 
-    Every process, and every event loop, that serves the application has a client of its own, opened
+    Every process, and every event loop, that serves the application has a separate client, opened
     by `client`. It is stored in the lifespan's state, which mounted applications share. A lifespan
     of your own enters this one, and yields its state together with yours.
 

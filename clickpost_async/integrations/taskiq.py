@@ -185,7 +185,7 @@ def feed(task: CreateOrder) -> Feed:
     """
     batch = task.broker.find_task(BATCH_TASK)
     if batch is None:
-        message = "task: the one that order_task returned is needed"
+        message = "task must be the one that order_task returned"
         raise ValueError(message)
 
     async def put(orders: list[str], terms: dict[str, Any]) -> QueueEntry | None:

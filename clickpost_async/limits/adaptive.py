@@ -18,12 +18,12 @@ _GAIN = 0.02
 _CALM = 10.0
 # At the measured rate itself the next 429 would follow at once.
 _BELOW = 0.9
-_SLOWEST = 1.0
+_MIN_RATE = 1.0
 # Burst after an idle time, in seconds' worth of calls.
 _SLACK = 0.1
 # 429 responses within a second count as one; the pause gives them time to arrive.
 _LESSON = 1.0
-_SHORTEST_HOLD = 0.5
+_MIN_PAUSE = 0.5
 _MARKS = 16
 
 
@@ -58,7 +58,7 @@ class AdaptiveLimiter(NoRateLimit):
 
     async def pause(self, seconds: float) -> None:
         """Pause all calls for so many seconds, and lower the rate."""
-        await super().pause(max(seconds, _SHORTEST_HOLD))
+        await super().pause(max(seconds, _MIN_PAUSE))
         if not self._refused:
             self._refused_at = self._seen
         self._refused += 1
@@ -85,7 +85,7 @@ class AdaptiveLimiter(NoRateLimit):
             return
         granted = max((self._accepted - then) / (at - since) for since, then in self._marks)
         least = (self.rate or 0) / 2
-        self._interval = 1 / max(granted * _BELOW, least, _SLOWEST)
+        self._interval = 1 / max(granted * _BELOW, least, _MIN_RATE)
         self._learned_at = at
         self._used = 0.0
         # The server responded with 429, so its bucket is empty.

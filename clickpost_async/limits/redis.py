@@ -1,4 +1,4 @@
-"""One rate for a whole fleet, in Redis or Valkey: `pip install 'clickpost_async[redis]'`.
+"""One rate for many processes, in Redis or Valkey: `pip install 'clickpost_async[redis]'`.
 
 async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme") as limiter:
     async with ClickPost(limiter=limiter) as clickpost:
@@ -6,7 +6,6 @@ async with RedisBucket("redis://127.0.0.1", Rate(200), account="acme") as limite
 """
 
 import hashlib
-import re
 from collections.abc import Awaitable
 from importlib import resources
 from types import TracebackType
@@ -14,39 +13,44 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from clickpost_async._concurrency.per_loop import close_orphan
+from clickpost_async._util.arguments import check_instance, check_number
 from clickpost_async._util.extras import require
+from clickpost_async._util.redis_keys import key_prefix
 from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotGrant, SlotRequest
 from clickpost_async.settings import Rate
 
 with require("a rate for a fleet needs the redis extra", "clickpost_async[redis]"):
     from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.connection import parse_url
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import MovedError, NoScriptError
 
-_SCRIPT = resources.files("clickpost_async.limits").joinpath("token_bucket.lua").read_text("utf-8")
+_SCRIPTS = resources.files("clickpost_async.limits")
+_SCRIPT = _SCRIPTS.joinpath("token_bucket.lua").read_text("utf-8")
+_HEARTBEAT_SCRIPT = _SCRIPTS.joinpath("heartbeat.lua").read_text("utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # One for slots, one for heartbeats, one for a pause.
 _CONNECTIONS = 3
 
-# Counts the processes that were alive within 15 s, and books calls that leave without a slot.
-HEARTBEAT = """
-local process, calls, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local next = tonumber(redis.call('HGET', KEYS[1], 'next') or '')
-if next and calls > 0 then
-  next = math.max(next, now) + calls * interval
-  redis.call('HSET', KEYS[1], 'next', string.format('%.17g', next))
-end
-if next then
-  redis.call('HSET', KEYS[1], 'interval', ARGV[3])
-end
-redis.call('ZADD', KEYS[2], now, process)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 15)
-redis.call('EXPIRE', KEYS[2], 15)
-return redis.call('ZCARD', KEYS[2])
-"""
+_URL_FORMS = (
+    "redis://, rediss:// or unix:// is needed, such as redis://user:password@host:6379/0;"
+    " percent-encode special characters of the password; instead of a Sentinel give the master, or"
+    " a host name that follows it"
+)
+
+
+def check_redis_url(name: str, url: str) -> bool:
+    """Return whether a URL of Redis has a password.
+
+    Raises `ValueError`, which shows no part of the URL, where it is none.
+    """
+    try:
+        return bool(parse_url(url).get("password"))
+    except (AttributeError, TypeError, ValueError):
+        # The message of redis may quote a part of the password, and error trackers export frames.
+        del url
+        raise ValueError(f"{name}: {_URL_FORMS}") from None
 
 
 class RedisBucket(DistributedLimiter):
@@ -76,6 +80,7 @@ class RedisBucket(DistributedLimiter):
             respond.
 
     Raises:
+        TypeError: `rate` or `process_count` has the wrong type.
         ValueError: `url`, `account` or `process_count` is invalid.
 
     """
@@ -83,23 +88,15 @@ class RedisBucket(DistributedLimiter):
     def __init__(
         self, url: str, rate: Rate, *, account: str, process_count: int | None = None
     ) -> None:
-        if not re.fullmatch(r"[^{}\s]+", account):
-            message = (
-                "account: a name without braces or blanks is needed, the same in all processes"
-            )
-            raise ValueError(message)
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            message = "url: redis://, rediss:// or unix:// is needed"
-            raise ValueError(message)
-        if process_count is not None and process_count < 1:
-            message = "process_count: the number of processes that share the rate, 1 or more"
-            raise ValueError(message)
         self._url = url
         self._rate = rate
         self._account = account
-        # The braces: all of an account is on one node of a cluster.
-        self._key = f"clickpost:{{{account}}}:rate"
-        _pool(url)
+        del url  # error trackers export the variables of frames that fail
+        check_redis_url("url", self._url)
+        self._key = f"{key_prefix(account)}rate"
+        check_instance("rate", rate, Rate, "a Rate, such as Rate(200)")
+        if process_count is not None:
+            check_number("process_count", process_count, unit="processes", minimum=1, whole=True)
         super().__init__(rate, process_count, f"the shared rate of {account}")
 
     def __repr__(self) -> str:
@@ -132,26 +129,26 @@ class _Redis:
         self._node: Redis | None = None
 
     async def request_slots(self, request: SlotRequest) -> SlotGrant:
-        words = (self._key, *arguments(self._spec, request))
+        arguments = (self._key, *arguments_of(self._spec, request))
         responded = False
         try:
             try:
-                reply = await _run_script(self._node or self._redis, words)
+                reply = await _run_script(self._node or self._redis, arguments)
             except MovedError as moved:
                 await self._leave_node()
                 self._node = Redis.from_pool(_pool(_moved_to(self._url, moved.host, moved.port)))
-                reply = await _run_script(self._node, words)
+                reply = await _run_script(self._node, arguments)
             responded = True
         finally:
-            # The first node knows best where the key is now.
+            # The configured node knows where the key is now.
             if not responded:
                 await self._leave_node()
         return read_grant(reply)
 
     async def send_heartbeat(self, process: str, calls: int) -> int:
-        arguments = (process, str(calls), repr(self._spec.interval))
-        words = (self._key, f"{self._key}:processes", *arguments)
-        counted = (self._node or self._redis).eval(HEARTBEAT, 2, *words)
+        keys = (self._key, f"{self._key}:processes")
+        arguments = (*keys, process, str(calls), repr(self._spec.interval))
+        counted = (self._node or self._redis).eval(_HEARTBEAT_SCRIPT, 2, *arguments)
         return await cast("Awaitable[int]", counted)
 
     async def aclose(self) -> None:
@@ -170,12 +167,12 @@ class _Redis:
             await node.aclose()
 
 
-async def _run_script(redis: "Redis", words: tuple[str, ...]) -> list[str]:
+async def _run_script(redis: "Redis", arguments: tuple[str, ...]) -> list[str]:
     try:
-        return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *words))
+        return await cast("Awaitable[list[str]]", redis.evalsha(_SHA, 1, *arguments))
     except NoScriptError:
         # Redis was restarted, or its scripts were flushed.
-        return await cast("Awaitable[list[str]]", redis.eval(_SCRIPT, 1, *words))
+        return await cast("Awaitable[list[str]]", redis.eval(_SCRIPT, 1, *arguments))
 
 
 def _pool(url: str) -> BlockingConnectionPool:
@@ -204,7 +201,7 @@ def _moved_to(url: str, host: str, port: int) -> str:
     return parts._replace(netloc=f"{user}{at}{name}:{port}").geturl()
 
 
-def arguments(spec: RateSpec, request: SlotRequest) -> list[str]:
+def arguments_of(spec: RateSpec, request: SlotRequest) -> list[str]:
     """Return the script's arguments."""
     numbers = (spec.interval, request.slack, spec.lapse, request.count_wanted, request.hold)
     message = (request.generation, repr(request.first), str(request.count))

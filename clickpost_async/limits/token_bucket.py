@@ -8,6 +8,7 @@ import anyio
 
 from clickpost_async._concurrency.per_loop import PerLoop, is_clock_frozen, loop_time
 from clickpost_async._concurrency.priority_semaphore import PrioritySemaphore
+from clickpost_async._util.arguments import check_number
 from clickpost_async.settings import Priority
 
 # A timer wakes some milliseconds late. Making up for that keeps fast rates fully used; making up
@@ -52,16 +53,16 @@ class _PacedLimiter:
         """Wait until one call may be sent; does not suspend if a token is free and none waits."""
         if self.try_take():
             return
-        place = self._turns.get_or_create().slot(priority)
+        slot = self._turns.get_or_create().slot(priority)
         self._waiting += 1
         try:
-            await place
+            await slot
             while wait := self.delay():
                 await anyio.sleep(wait)
-                await place.yield_to_higher()
+                await slot.yield_to_higher()
             self._spend(min(self._slack, _CATCH_UP))
         finally:
-            place.release()
+            slot.release()
             self._waiting -= 1
 
     def try_take(self) -> bool:
@@ -74,9 +75,7 @@ class _PacedLimiter:
 
     async def pause(self, seconds: float) -> None:
         """Pause all calls for so many seconds, then resume without a burst; the later end wins."""
-        if not (math.isfinite(seconds) and seconds >= 0):
-            message = "seconds: a finite number, 0 or more, is needed"
-            raise ValueError(message)
+        check_number("seconds", seconds, unit="seconds")
         self._next = max(self._next, self._now() + seconds)
 
     def delay(self) -> float:
@@ -117,6 +116,7 @@ class TokenBucket(_PacedLimiter):
         clock: Returns the current time in seconds.
 
     Raises:
+        TypeError: A value is not a number.
         ValueError: A value is too small, infinite or NaN.
 
     """
@@ -129,16 +129,14 @@ class TokenBucket(_PacedLimiter):
         per: float = 1.0,
         clock: Callable[[], float] = loop_time,
     ) -> None:
-        for what, value in (("rate", rate), ("per", per), ("rate", rate / (per or 1))):
-            if not (math.isfinite(value) and value > 0):
-                message = f"{what}: a finite number above 0 is needed"
-                raise ValueError(message)
+        check_number("rate", rate, unit="calls", exclusive=True)
+        check_number("per", per, unit="seconds", exclusive=True)
+        check_number("rate / per", rate / per, unit="calls a second", exclusive=True)
+        if burst is not None:
+            check_number("burst", burst, unit="calls", minimum=1)
         self._rate = rate
         self._per = per
         self._burst = max(1.0, rate / per) if burst is None else burst
-        if not (math.isfinite(self._burst) and self._burst >= 1):
-            message = "burst: a finite number, 1 or more, is needed"
-            raise ValueError(message)
         interval = per / rate
         super().__init__(interval, (self._burst - 1) * interval, clock)
 

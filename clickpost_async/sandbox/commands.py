@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from clickpost_async.sandbox.http.security import guard
 from clickpost_async.structures._constraints import InRange, Pattern
-from clickpost_async.structures._schema import check_kind, converter, undecorated
+from clickpost_async.structures._schema import check_kind, converter, undecorate
 
 _is_short_number = re.compile(r"[0-9]{1,15}").fullmatch
 
@@ -136,7 +136,7 @@ def _checked(name: str, value: object, hint: Any) -> object:
     """Return a value as the kind that a parameter is annotated with; raises ValueError."""
     if value is None and NoneType in typing.get_args(hint):
         return None
-    kind, rules = undecorated(hint)
+    kind, rules = undecorate(hint)
     if typing.get_origin(kind) is Iterable:
         kind = Sequence[typing.get_args(kind)]  # type: ignore[misc]  # made at run time
     if kind is int and isinstance(value, str) and _is_short_number(value):

@@ -1,6 +1,6 @@
 """ClickPost's requests and responses, as frozen, keyword-only attrs classes.
 
-A chapter is loaded when something of it is wanted: to make all classes takes longer than to import
+A module is imported when one of its names is used: making all classes takes longer than importing
 the rest of the package.
 """
 

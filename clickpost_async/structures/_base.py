@@ -18,6 +18,14 @@ from clickpost_async.structures._rules import Rules, is_warning, source_of, warn
 from clickpost_async.structures._schema import FieldSpec, specs
 
 
+class _Hidden:
+    def __repr__(self) -> str:
+        return "…"
+
+
+_HIDDEN = _Hidden()
+
+
 @frozen(kw_only=True, repr=False)
 class Structure:
     """A JSON object with typed fields; `extra` keeps every key that is not documented."""
@@ -25,12 +33,15 @@ class Structure:
     extra: Mapping[str, Any] = field(factory=dict)
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{spec.name}={'…' if spec.personal else repr(value)}"
-            for spec in specs(type(self))
-            if (value := getattr(self, spec.name)) is not None
-        )
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        """Yield what a repr shows; without it, rich shows every field of an attrs class."""
+        for spec in specs(type(self)):
+            value = getattr(self, spec.name)
+            if value is not None:
+                yield spec.name, _HIDDEN if spec.personal else value
 
 
 def not_a_mapping(value: object, wanted: str) -> Problem:
@@ -170,6 +181,9 @@ class ResponseModel(Structure):
     """What ClickPost returned; `response` holds its status, message and raw body."""
 
     response: ResponseInfo = field(default=ResponseInfo(), eq=False)
+
+    # What `incomplete` misses.
+    essential: ClassVar[str] = "result"
 
     @property
     def pending(self) -> bool:

@@ -25,7 +25,7 @@ from clickpost_async.structures._rules import (
     source_of,
     warn,
 )
-from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorate
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
 Check = Callable[[Any, list[Problem]], bool]
@@ -61,8 +61,8 @@ def builder(cls: type) -> type | None:
     """Return a mutable class with the layout of a frozen one, `None` if that one may not be filled.
 
     An instance of it is filled without the cost of `__init__`, and made one of `cls` by assigning
-    its `__class__`. A class with converters, validators or an `__init__` of its own, as a
-    subclass of a user's may have, is made by calling it.
+    its `__class__`. A class with converters, validators or a hand-written `__init__`, as a
+    user's subclass may have, is made by calling it.
     """
     made_by_attrs = _source_of(getattr(cls, "__init__", None)).startswith("<attrs generated")
     is_plain = all(
@@ -108,14 +108,14 @@ def default_of(cls: type, name: str, scope: Scope) -> str:
     default = getattr(attrs.fields(cls), name).default
     if default is None or default is attrs.NOTHING:
         return "None"
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # typed as a function
         return f"{scope.add(default.factory)}()"
     return scope.add(default)
 
 
 @cache
 def compile_check(cls: type) -> Check:
-    """Return a function that tells whether all of a structure is valid in its own type.
+    """Return a function that checks whether every field of a structure is valid in its own type.
 
     It appends the warnings of a valid structure to a list. The list is of no use if it is invalid,
     or may be.
@@ -151,7 +151,7 @@ def _has_its_type(kind: Any, value: str, scope: Scope) -> str:
     """Return an expression: whether a value is valid in this type, without a conversion."""
     member = member_kind(kind)
     if member is not None:
-        inner = undecorated(member)[0]
+        inner = undecorate(member)[0]
         if _is_class(inner) and attrs.has(inner):
             each = f"{{*map(type, {value})}} <= {scope.add({inner})}"
         else:

@@ -336,7 +336,7 @@ BlankPincode = Annotated[
 ]
 PostalCode = Annotated[str, MaxLength(50)]
 CountryCode = Annotated[str, NotBlank(), Country(source=DOCUMENT, severity=_WARNING)]
-_LONGEST_WAYBILL = 100
+_MAX_WAYBILL_LENGTH = 100
 # What programs send by mistake for a missing or non-string value where a string is expected.
 _NO_WAYBILLS = frozenset(
     {"none", "null", "nil", "nan", "nat", "<na>", "n/a", "undefined", "true", "false"}
@@ -353,7 +353,7 @@ def is_waybill(value: object) -> bool:
     """
     if not isinstance(value, str):
         return isinstance(value, int) and value > 0 and not isinstance(value, bool)
-    if len(value) > _LONGEST_WAYBILL:
+    if len(value) > _MAX_WAYBILL_LENGTH:
         return False
     if value.isalnum() and not value.isalpha():
         # Most have letters and digits only: such a text is no placeholder and no float.
@@ -417,7 +417,7 @@ Waybill = Annotated[str, CanBeWaybill(source=UNKNOWN_WAYBILL)]
 WaybillToSend = Annotated[
     str,
     NotBlank(source=UNKNOWN_WAYBILL),
-    MaxLength(_LONGEST_WAYBILL, source=UNKNOWN_WAYBILL, severity=_MISTAKE),
+    MaxLength(_MAX_WAYBILL_LENGTH, source=UNKNOWN_WAYBILL, severity=_MISTAKE),
     CanBeWaybill(source=UNKNOWN_WAYBILL),
 ]
 InvoiceNumber = Annotated[str, MaxLength(100)]

@@ -1,4 +1,4 @@
-"""Converts Python values to JSON exactly, and suggests what to pass instead of other values.
+"""Converts Python values to JSON exactly, and suggests replacements for other values.
 
 Decimals, fractions and the scalars of numpy, and so of pandas, are accepted where JSON can
 represent them exactly. Recognised by duck typing, so that no such library is imported here.
@@ -28,7 +28,7 @@ _AS_THEY_ARE = _SCALARS | {type(None), list, tuple, dict}
 _MAX_DEPTH = 64
 # Floats end at 10 ** 308, and so does what most servers parse.
 _MAX_EXPONENT = 308
-_LARGEST = 1.7e308
+_MAX_NUMBER = 1.7e308
 # More problems of one field are no help.
 _MAX_PROBLEMS = 20
 
@@ -183,7 +183,7 @@ def is_plain_json(value: Any, depth: int = 0) -> bool:
             )
         return all(is_plain_json(member, inner) for member in value)
     if kind is int or kind is float:
-        return bool(-_LARGEST < value < _LARGEST)
+        return bool(-_MAX_NUMBER < value < _MAX_NUMBER)
     return value is None or kind is bool
 
 
@@ -231,7 +231,7 @@ def scalar_problem(value: Any) -> str | None:
 
 def integer_problem(value: int) -> str | None:
     """Return why an integer cannot be sent, or `None`."""
-    return None if -_LARGEST < value < _LARGEST else "is too large a number"
+    return None if -_MAX_NUMBER < value < _MAX_NUMBER else "is too large a number"
 
 
 def text_problem(value: str) -> str | None:

@@ -61,7 +61,7 @@ GUIDE = "ClickPost's order creation guide"
 
 @frozen
 class ValueRule:
-    """What the rules share.
+    """Base class of rules for single values.
 
     A rule that most values obey may also say so by an expression, `inline`, for values of
     `inline_kinds`: the compiled check of a structure then does not call it. `rule` is its name in
@@ -153,7 +153,7 @@ _log = logging.getLogger("clickpost_async")
 # No handler by default, as for events.
 _log.addHandler(logging.NullHandler())
 _logged: set[str] = set()
-_MOST_LOGGED = 1000
+_MAX_LOGGED = 1000
 _positions = re.compile(r"\[\d+\]")
 _figures = re.compile(r"\d+")
 
@@ -170,7 +170,7 @@ def log_warnings(value: Any) -> None:
     for warning in getattr(value, "warnings", None) or ():
         name = type(value).__name__
         kind = f"{name} {_figures.sub('', _positions.sub('', str(warning)))}"
-        if kind not in _logged and len(_logged) < _MOST_LOGGED:
+        if kind not in _logged and len(_logged) < _MAX_LOGGED:
             _logged.add(kind)
             _log.warning("%s: %s (this kind of warning is logged once)", name, warning)
 

@@ -79,6 +79,7 @@ class FieldSpec:
 
 def specs(cls: type) -> tuple[FieldSpec, ...]:
     """Return the wire fields of a structure, in the order they are declared."""
+    # Not cached itself, since mypy takes the classes of attrs for unhashable.
     return _specs(cls)
 
 
@@ -93,7 +94,7 @@ def _specs(cls: type) -> tuple[FieldSpec, ...]:
 
 
 def _spec(attribute: "attrs.Attribute[Any]", hint: Any) -> FieldSpec:
-    kind, marks = undecorated(hint)
+    kind, marks = undecorate(hint)
     wire = next((mark for mark in marks if isinstance(mark, WireName)), WireName(attribute.name))
     is_compact = any(isinstance(mark, Compact) for mark in marks)
     others = WireName | Personal | Source | Compact
@@ -152,7 +153,7 @@ def _field_warner(wire: str, rules: Sequence[Rule], kind: Any) -> Check | None:
             return found
 
         return warned
-    if member_kind(kind) is not None and attrs.has(undecorated(member_kind(kind))[0]):
+    if member_kind(kind) is not None and attrs.has(undecorate(member_kind(kind))[0]):
         return lambda value: [
             warning.under(f"{wire}[{position}]")
             for position, member in enumerate(value)
@@ -204,18 +205,18 @@ def _is_blank(section: Any) -> bool:
     )
 
 
-def undecorated(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def undecorate(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return a type without `Annotated` and `| None`, and its annotations."""
     origin = get_origin(hint)
     if origin is Annotated:
         inner, *marks = get_args(hint)
-        kind, more = undecorated(inner)
+        kind, more = undecorate(inner)
         return kind, (*more, *marks)
     if origin in (Union, types.UnionType):
         arms = [arm for arm in get_args(hint) if arm is not type(None)]
         if len(arms) == 1:
-            return undecorated(arms[0])
-        parts = [undecorated(arm) for arm in arms]
+            return undecorate(arms[0])
+        parts = [undecorate(arm) for arm in arms]
         return (
             Union[tuple(kind for kind, _ in parts)],  # noqa: UP007 - made of a run-time list
             tuple(mark for _, marks in parts for mark in marks),
@@ -245,7 +246,7 @@ def converter(kind: Any) -> Callable[[Any], Any]:
     """Return a function that converts equivalent values to a type, and returns others unchanged."""
     member = member_kind(kind)
     if member is not None:
-        convert = converter(undecorated(member)[0])
+        convert = converter(undecorate(member)[0])
         return lambda value: (
             tuple(map(convert, value)) if isinstance(value, list | tuple) else value
         )
@@ -308,7 +309,7 @@ def _checker(kind: Any) -> Check:
 
 
 def _sequence_checker(kind: Any) -> Check:
-    check = _checker(undecorated(kind)[0])
+    check = _checker(undecorate(kind)[0])
 
     def checked(value: Any) -> Problems:
         if not isinstance(value, list | tuple):

@@ -9,7 +9,7 @@ from clickpost_async._util.similar import fold, similar
 from clickpost_async.errors import Problem
 
 _LIKENESS = 0.75
-_LONGEST = 60
+_MAX_LENGTH = 60
 _SIDES = ("pickup", "drop", "return", "rto")
 
 
@@ -53,4 +53,4 @@ def _unknown_field(name: str, known: frozenset[str]) -> UnknownField:
 
 
 def _printable(key: str) -> str:
-    return key if key.isprintable() and len(key) <= _LONGEST else ascii(key[:_LONGEST])
+    return key if key.isprintable() and len(key) <= _MAX_LENGTH else ascii(key[:_MAX_LENGTH])

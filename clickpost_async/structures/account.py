@@ -52,5 +52,12 @@ class Login(RequestModel):
 class Token(ResponseModel):
     """An access token, which no repr shows; `expires_at` is written without its zone."""
 
+    essential = "token"
+
     token: Annotated[str | None, Personal()] = None
     expires_at: str | None = None
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the response reports success but contains no token."""
+        return not self.token

@@ -45,7 +45,7 @@ from clickpost_async.structures._rules import (
 from clickpost_async.structures._shipment import BLUEDART
 from clickpost_async.structures.codes import DeliveryType, OrderType
 
-_LONGEST_BLUEDART_REFERENCE = 20
+_MAX_BLUEDART_REFERENCE_LENGTH = 20
 _NEEDS_EWAY_BILL = 50_000
 
 _Phone = Annotated[str, NotBlank(), MaxLength(15), Personal()]
@@ -205,7 +205,7 @@ def _cod_fits_the_order_type(shipment: "B2BShipment") -> Iterable[Problem]:
 
 @cross_rule("reference_number", "at most 20 characters for Bluedart (5, 28, 129)", source=IDENTITY)
 def _reference_fits_bluedart(shipment: "B2BShipment") -> Iterable[Problem]:
-    is_too_long = len(shipment.reference_number) > _LONGEST_BLUEDART_REFERENCE
+    is_too_long = len(shipment.reference_number) > _MAX_BLUEDART_REFERENCE_LENGTH
     if shipment.courier_partner in BLUEDART and is_too_long:
         yield Problem("reference_number", "Bluedart takes at most 20 characters")
 

@@ -138,6 +138,8 @@ class Order(ResponseModel):
 class CreatedOrder(Order):
     """The response to a create call."""
 
+    essential = "waybill"
+
     @property
     def incomplete(self) -> bool:
         """Whether the response reports success but contains no waybill."""
@@ -166,7 +168,7 @@ _EWAY_BILL_FIELDS = (
 
 
 def _stated(edit: "OrderEdit", name: str) -> Any:
-    """Return the value of a field that ClickPost accepts in either of two places."""
+    """Return the value of a field of an edit, which `shipment_details` may have instead."""
     value = getattr(edit, name)
     return getattr(edit.shipment_details, name, None) if value is None else value
 
@@ -413,8 +415,7 @@ class CancelledOrder(ResponseModel):
     def already_cancelled(self) -> bool:
         """Whether ClickPost reports that it was cancelled before.
 
-        Some couriers' first cancellations get this response too, so it tells no two callers
-        apart.
+        Some couriers' first cancellations get this response too, so it does not show who was first.
         """
         return self.response.status == _ALREADY_CANCELLED
 

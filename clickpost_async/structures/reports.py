@@ -14,7 +14,7 @@ from clickpost_async.structures._rules import Rules, cross_rule
 from clickpost_async.structures._timestamps import parse_timestamp
 
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
-_LONGEST = timedelta(hours=24)
+_MAX_SPAN = timedelta(hours=24)
 _DONE = "SUCCESS"
 # ClickPost documents SUCCESS only; any of these counts as a final failure.
 _FAILED = frozenset({"FAILED", "FAILURE", "ERROR"})
@@ -43,7 +43,7 @@ def _is_one_day_at_most(filters: "ReportFilters") -> Iterable[Problem]:
         return
     if end <= start:
         yield Problem("updated_at_end_time", "must be after updated_at_start_time")
-    elif end - start > _LONGEST:
+    elif end - start > _MAX_SPAN:
         yield Problem(
             "updated_at_end_time",
             "at most 24 hours after updated_at_start_time; ask for more in several reports",
@@ -88,7 +88,7 @@ class ReportRequest(RequestModel):
 
         """
         problems = [
-            Problem(name, "a datetime with a zone is needed, like datetime.now(UTC)")
+            Problem(name, "expected a datetime with a time zone, such as datetime.now(UTC)")
             for name, time in (("start", start), ("end", end))
             if not isinstance(time, datetime) or time.utcoffset() is None
         ]

@@ -240,7 +240,8 @@ class Scan(ResponseModel):
 
     timestamp: str | None = None
     location: str | None = None
-    remark: str | None = None
+    # Couriers write who received the parcel, and customers' phone numbers, into it.
+    remark: Annotated[str | None, Personal()] = None
     status: str | None = None
     clickpost_status_code: TrackingCode | int | None = None
     clickpost_status_description: str | None = None

@@ -122,7 +122,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 def run_virtual(main: Callable[[], Coroutine[object, None, T]]) -> T:
-    """Run a coroutine function in virtual time, in an event loop of its own."""
+    """Run a coroutine function in virtual time, in a new event loop."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main())
 

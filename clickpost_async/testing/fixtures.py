@@ -4,7 +4,7 @@
 
 `clickpost_offline` keeps tests from calling the real ClickPost, and `clickpost_reset` lets them use
 the same reference numbers. `clickpost_sandbox` needs no import: pytest finds it by the package's
-entry point. It serves on a free port, in a thread of its own, so tests may be async or not, with
+entry point. It serves on a free port, in a separate thread, so tests may be async or not, with
 any plugin:
 
     async def test_my_checkout(clickpost_sandbox):

@@ -6,9 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from clickpost_async.settings import is_loopback
-
-_BASE_URL = "CLICKPOST_BASE_URL"
+from clickpost_async.settings import BASE_URL_VARIABLE, is_loopback
 
 
 @contextmanager
@@ -23,18 +21,18 @@ def offline() -> Generator[str]:
         The base URL.
 
     """
-    before = os.environ.get(_BASE_URL)
+    before = os.environ.get(BASE_URL_VARIABLE)
     if before and is_loopback(urlsplit(before).hostname or ""):
         yield before
         return
     with socket.socket() as closed:
         # Bound without listening: it refuses connections, and the port is not given to others.
         closed.bind(("127.0.0.1", 0))
-        os.environ[_BASE_URL] = base = f"http://127.0.0.1:{closed.getsockname()[1]}/offline"
+        os.environ[BASE_URL_VARIABLE] = base = f"http://127.0.0.1:{closed.getsockname()[1]}/offline"
         try:
             yield base
         finally:
             if before is None:
-                del os.environ[_BASE_URL]
+                del os.environ[BASE_URL_VARIABLE]
             else:
-                os.environ[_BASE_URL] = before
+                os.environ[BASE_URL_VARIABLE] = before

@@ -14,12 +14,12 @@ from clickpost_async.errors import (
     InvalidRequestError,
     NoReplyError,
     NotSentError,
+    Outcome,
     RefusedError,
     ServerError,
     ThrottledError,
     UnreadableReplyError,
 )
-from clickpost_async.errors import Outcome as Evidence
 
 STATES = [None, *JournalState]
 SENDS = frozenset({Action.SEND, Action.RESOLVE})
@@ -95,10 +95,10 @@ ERRORS: list[tuple[ClickPostError, type[OrderOutcome], bool, bool]] = [
     (PAGE_502, Unknown, False, False),
     (KEY, Pending, False, True),
     (PAGE_403, Pending, False, True),
-    (CredentialsError("lost before", status=301, outcome=Evidence.UNKNOWN), Unknown, False, True),
+    (CredentialsError("lost before", status=301, outcome=Outcome.UNKNOWN), Unknown, False, True),
     (CredentialsError("account", status=351, http_status=200), Rejected, False, False),
     (CourierError("no", status=319, http_status=200), Rejected, False, False),
-    (CourierError("odd", status=354, outcome=Evidence.UNKNOWN), Unknown, False, False),
+    (CourierError("odd", status=354, outcome=Outcome.UNKNOWN), Unknown, False, False),
     (InvalidRequestError("307", status=307, http_status=200), Rejected, False, False),
     (RefusedError("404", status=404, http_status=404), Rejected, False, False),
 ]

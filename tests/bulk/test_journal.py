@@ -26,9 +26,9 @@ from clickpost_async.bulk import JournalError, status
 from clickpost_async.bulk import journal as journal_module
 from clickpost_async.bulk.decisions import Action
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
 from clickpost_async.bulk.records import FINAL, JournalEntry, JournalState
 from clickpost_async.bulk.sqlite import Admission
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 from clickpost_async.testing import run_virtual, virtual_time
 
 ME = "acme at https://www.clickpost.in/api"
@@ -504,7 +504,7 @@ async def test_no_link_beside_it_is_followed(name: str, tmp_path: Path) -> None:
 HOLD = """
 import asyncio, sys
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 
 async def main():
     async with Journal.at(sys.argv[1], account=sys.argv[2]):
@@ -891,7 +891,7 @@ FILL = """
 import asyncio, resource, sys
 from clickpost_async.bulk import JournalError
 from clickpost_async.bulk.journal import Journal
-from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 from tests.bulk.test_journal import ME, entry, key
 
 async def main():

@@ -7,10 +7,10 @@ from clickpost_async import (
     CourierError,
     NoReplyError,
     NotSentError,
+    Outcome,
     ResponseInfo,
     ServerError,
 )
-from clickpost_async import Outcome as Evidence
 from clickpost_async.bulk import OrderOutcome, Pending, Placed, Rejected, Unknown
 from clickpost_async.bulk.outcome_codec import read, write
 from clickpost_async.structures import CreatedOrder
@@ -71,13 +71,13 @@ def test_error_is_read_as_it_was_written(kind: str) -> None:
 
 
 def test_error_keeps_an_outcome_that_differs_from_its_class() -> None:
-    error = failed(ServerError("failed inside", outcome=Evidence.NOT_SENT))
+    error = failed(ServerError("failed inside", outcome=Outcome.NOT_SENT))
     outcome = Pending(error=error, **FACTS, **HISTORY)
     again = read("accepted", write(outcome), **FACTS)
 
     assert isinstance(again, Pending)
     assert again.error is not None
-    assert again.error.outcome is Evidence.NOT_SENT
+    assert again.error.outcome is Outcome.NOT_SENT
 
 
 @pytest.mark.parametrize("found_again", [False, True])

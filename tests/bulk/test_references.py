@@ -523,7 +523,7 @@ async def test_no_more_is_read_while_too_many_wait(
 ) -> None:
     from clickpost_async.bulk import schedule
 
-    monkeypatch.setattr(schedule, "_MOST_WAITING", 50)
+    monkeypatch.setattr(schedule, "_MAX_WAITING", 50)
     read = 0
 
     def endless() -> Any:

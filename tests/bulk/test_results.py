@@ -106,9 +106,12 @@ def test_table_is_its_owners_alone(before: int | None, tmp_path: Path) -> None:
     assert [row["reference_number"] for row in rows(path)] == ["T-1"]
 
 
-def test_table_may_go_to_a_device() -> None:
+def test_device_is_written_to_and_not_replaced() -> None:
     with ResultsFile("/dev/null") as table:
         table.add(OUTCOMES[0])
+
+    assert Path("/dev/null").is_char_device()
+    assert list(Path("/dev").glob("null.*")) == []
 
 
 def test_placed_order_with_a_changed_row_shows_waybill_and_change(tmp_path: Path) -> None:

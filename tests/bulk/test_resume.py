@@ -27,9 +27,9 @@ from clickpost_async.bulk import (
     status,
 )
 from clickpost_async.bulk.journal_file import JournalFile
-from clickpost_async.bulk.moment import Timestamp
 from clickpost_async.bulk.records import JournalState
 from clickpost_async.bulk.results import row_of
+from clickpost_async.bulk.timestamp import Timestamp
 from clickpost_async.files.columns import Market
 from clickpost_async.files.order_rows import OrderRow, RowProblem
 from clickpost_async.sandbox import Sandbox

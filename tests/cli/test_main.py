@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from importlib import metadata
 
 import httpx
 import pytest
 
+from tests.docs.pages import ROOT
 from tests.helpers.command_line import run_command_line
 from tests.sandbox.samples import CREDENTIALS, INDIA, india_order, status_of
 
@@ -186,6 +188,26 @@ def test_port_in_use_is_reported_in_one_line() -> None:
     assert result.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["bulk", "--jurnal", "run.db", "orders.csv"], "--journal"),
+        (["bulk", "--dry-rnu", "orders.csv"], "--dry-run"),
+        (["bulk", "orders.csv", "--jurnal", "run.db"], "--journal"),
+        (["orders", "create-india", "--hel"], "Unknown"),
+    ],
+)
+def test_misspelt_option_is_named_wherever_it_stands(
+    arguments: Sequence[str], instead: str
+) -> None:
+    result = run_clickpost(arguments)
+
+    wrong = next(each for each in arguments if each.startswith("--"))
+    assert result.returncode == 2
+    assert f"Unknown option: {wrong}" in result.stdout + result.stderr
+    assert instead in result.stdout + result.stderr
+
+
 def test_missing_libraries_name_what_to_install() -> None:
     script = (
         "import sys; sys.modules['cyclopts'] = None\n"
@@ -197,6 +219,23 @@ def test_missing_libraries_name_what_to_install() -> None:
     )
     assert result.stdout.strip() == (
         "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'"
+    )
+
+
+def test_command_line_without_its_libraries_is_one_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    module, _, function = project["scripts"]["clickpost"].partition(":")
+    program = f"import sys; sys.modules['rich'] = None; from {module} import {function}"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{program}; {function}()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (result.returncode, result.stderr.strip()) == (
+        1,
+        "the command line needs cyclopts and rich: pip install 'clickpost_async[cli]'",
     )
 
 

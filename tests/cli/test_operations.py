@@ -10,7 +10,7 @@ import pytest
 from clickpost_async.cli.bulk import app as bulk
 from clickpost_async.cli.fleet import app as fleet
 from clickpost_async.cli.main import app
-from clickpost_async.cli.operations import chapters
+from clickpost_async.cli.operations import namespace_apps
 from clickpost_async.cli.output import show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
@@ -45,15 +45,15 @@ def clickpost(
     )
 
 
-def test_every_coroutine_of_a_chapter_has_a_verb() -> None:
-    verbs = {
-        f"{chapter.name[0]}.{verb}".replace("-", "_")
-        for chapter in chapters()
-        for verb in chapter
-        if not verb.startswith("-")
+def test_every_operation_of_a_namespace_has_a_command() -> None:
+    commands = {
+        f"{namespace.name[0]}.{method}".replace("-", "_")
+        for namespace in namespace_apps()
+        for method in namespace
+        if not method.startswith("-")
     }
 
-    assert verbs == CATALOG.keys() | {
+    assert commands == CATALOG.keys() | {
         "labels.download",
         "orders.create",
         "reports.download",
@@ -61,25 +61,25 @@ def test_every_coroutine_of_a_chapter_has_a_verb() -> None:
     }
 
 
-def test_no_verb_takes_a_key_or_a_password() -> None:
-    for chapter in chapters():
-        for verb in chapter:
-            if not verb.startswith("-"):
+def test_no_command_takes_a_key_or_a_password() -> None:
+    for namespace in namespace_apps():
+        for method in namespace:
+            if not method.startswith("-"):
                 taken = {
                     name
-                    for argument in chapter[verb].assemble_argument_collection()
+                    for argument in namespace[method].assemble_argument_collection()
                     for name in argument.names
                 }
-                assert not taken & {"--key", "--password", "--api-key"}, (chapter.name, verb)
+                assert not taken & {"--key", "--password", "--api-key"}, (namespace.name, method)
 
 
 def test_every_option_of_every_command_has_help_and_a_plain_value() -> None:
     arguments = [
-        (f"{chapter.name[0]} {verb}", argument)
-        for chapter in (*chapters(), bulk, fleet, app)
-        for verb in chapter
-        if not verb.startswith("-")
-        for argument in chapter[verb].assemble_argument_collection(parse_docstring=True)
+        (f"{namespace.name[0]} {method}", argument)
+        for namespace in (*namespace_apps(), bulk, fleet, app)
+        for method in namespace
+        if not method.startswith("-")
+        for argument in namespace[method].assemble_argument_collection(parse_docstring=True)
     ]
 
     assert len(arguments) > 80

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from clickpost_async._codec.envelope import (
     MetaStatus,
+    days_of,
     meta_status_of,
     only_row,
     order_of,
     result_of,
     rows_from_result,
     whole_body,
+    without_meta,
 )
 
 JSON = st.recursive(
@@ -35,7 +37,7 @@ JSON = st.recursive(
 )
 
 
-# --- the verdict --------------------------------------------------------------------------------
+# --- the status ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -367,11 +369,13 @@ def test_flat_child_gets_an_item() -> None:
 
 
 @given(JSON)
-def test_readers_never_raise_on_junk(result: Any) -> None:
+def test_any_result_is_an_object_or_unreadable(result: Any) -> None:
     body = {"meta": {"status": 200}, "result": result}
 
-    for reader in (result_of, rows_from_result, whole_body, order_of):
-        reader(body)
+    assert result_of(body) in (result, {})
+    assert whole_body(body) is body
+    for reader in (rows_from_result, only_row, order_of):
+        assert isinstance(reader(body), dict | None)
 
 
 @given(JSON, JSON)
@@ -382,3 +386,32 @@ def test_order_is_read_without_changing_the_body(children: Any, order_id: Any) -
     order_of(body)
 
     assert json.dumps(body) == before
+
+
+# --- counts by day ------------------------------------------------------------------------------
+
+
+def test_days_are_distinguished_from_other_text() -> None:
+    result = {"2026-02-01": None, "20260202": {"tracking": 1}, "total": 4, "2026-02-03": [1]}
+
+    assert days_of({"result": result}) == {
+        "days": {"2026-02-01": {}, "2026-02-02": {"tracking": 1}},
+        "total": 4,
+        "2026-02-03": [1],
+    }
+
+
+def test_no_result_has_no_days() -> None:
+    assert days_of({"meta": {}}) == {"days": {}}
+
+
+def test_counts_that_are_no_object_are_unreadable() -> None:
+    assert days_of({"result": [1]}) is None
+
+
+@given(body=st.dictionaries(st.text() | st.sampled_from(["meta", "result"]), JSON))
+def test_days_of_any_body_are_read_without_an_exception(body: dict[str, object]) -> None:
+    days = days_of(body)
+
+    assert days is None or "days" in days
+    assert without_meta(body) == {name: value for name, value in body.items() if name != "meta"}

@@ -12,6 +12,7 @@ from clickpost_async._codec.endpoint import Get, Idempotency, Post
 from clickpost_async._codec.envelope import whole_body
 from clickpost_async._codec.messages import APIResponse
 from clickpost_async._codec.response import BY_STATUS, decode, retry_after
+from clickpost_async.endpoints import CATALOG
 from clickpost_async.endpoints.orders import CREATE_INDIA, FIND_INDIA
 from clickpost_async.errors import (
     BusyCourierError,
@@ -228,6 +229,15 @@ def test_without_a_clickpost_status_the_http_status_decides(
     assert (error.kind is FailureKind.NOT_CLICKPOST) == foreign
 
 
+def test_missing_page_advises_to_check_the_base_url() -> None:
+    error = refused(b"<html>Not Found</html>", 404)
+
+    assert error.message == (
+        "HTTP 404 without a ClickPost status; check the base URL, such as"
+        " https://www.clickpost.in/api"
+    )
+
+
 def test_messages_of_the_framework_are_kept() -> None:
     error = refused({"detail": 'Method "PUT" not allowed.'}, 405)
 
@@ -258,6 +268,21 @@ def test_status_outside_meta_is_read_where_nothing_is_created() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         decode(endpoint, APIResponse(http_status=200, body=body))
     assert (caught.value.status, caught.value.message) == (307, "no")
+
+
+@pytest.mark.parametrize(
+    ("http_status", "kind"),
+    [(302, NotSentError), (404, UnreadableReplyError), (500, ServerError), (503, ServerError)],
+)
+def test_success_outside_meta_is_not_believed_under_a_http_status_of_an_error(
+    http_status: int, kind: type[ClickPostError]
+) -> None:
+    endpoint = CATALOG["orders.cancel"]
+    body = b'{"status_code": 200, "message": "ok", "success": true}'
+    with pytest.raises(ClickPostError) as caught:
+        decode(endpoint, APIResponse(http_status=http_status, body=body))
+    assert type(caught.value) is kind
+    assert decode(endpoint, APIResponse(http_status=200, body=body)).response.status == 200
 
 
 @pytest.mark.parametrize(

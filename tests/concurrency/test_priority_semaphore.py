@@ -163,16 +163,16 @@ async def test_returning_waiter_precedes_others_of_its_priority() -> None:
     semaphore = PrioritySemaphore(1)
     order: list[str] = []
 
-    async def visit(name: str, priority: Priority, *, again: bool = False) -> None:
-        async with semaphore.slot(priority, again=again):
+    async def visit(name: str, priority: Priority, *, is_returning: bool = False) -> None:
+        async with semaphore.slot(priority, is_returning=is_returning):
             order.append(name)
 
     async with anyio.create_task_group() as group, semaphore.slot():
         group.start_soon(visit, "bulk", BULK)
         group.start_soon(visit, "normal", NORMAL)
         await anyio.sleep(1)
-        group.start_soon(lambda: visit("bulk again", BULK, again=True))
-        group.start_soon(lambda: visit("normal again", NORMAL, again=True))
+        group.start_soon(lambda: visit("bulk again", BULK, is_returning=True))
+        group.start_soon(lambda: visit("normal again", NORMAL, is_returning=True))
         await anyio.sleep(1)
 
     assert order == ["normal again", "normal", "bulk again", "bulk"]

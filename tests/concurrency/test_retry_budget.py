@@ -81,11 +81,11 @@ def test_server_that_is_down_gets_a_tenth_more_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "most", "at_start", "named"),
-    [(0, 1, 1, "share"), (1.1, 1, 1, "share"), (0.1, 1, 2, "most"), (0.1, 1, -1, "at_start")],
+    ("share", "capacity", "at_start", "named"),
+    [(0, 1, 1, "share"), (1.1, 1, 1, "share"), (0.1, 1, 2, "capacity"), (0.1, 1, -1, "at_start")],
 )
 def test_invalid_retry_budget_is_refused(
-    share: float, most: float, at_start: float, named: str
+    share: float, capacity: float, at_start: float, named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
-        RetryBudget(share, most, at_start)
+        RetryBudget(share, capacity, at_start)

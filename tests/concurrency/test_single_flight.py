@@ -335,7 +335,7 @@ async def test_deadline_that_passes_while_it_settles_leaves_it_in_doubt() -> Non
 
 
 @virtual_time
-async def test_policy_without_patience_does_not_wait_until_it_has_settled() -> None:
+async def test_policy_without_a_total_delay_does_not_wait_for_the_settle_delay() -> None:
     play = Play([httpx.ReadError(""), placed()])
     hasty = RetryPolicy(max_total_delay=5)
     async with playing(play, retry=hasty) as clickpost:
@@ -811,7 +811,7 @@ async def test_doubt_is_kept_while_it_settles_whatever_the_window() -> None:
 async def test_too_many_doubts_push_out_the_oldest_that_have_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(single_flight, "_MOST_DOUBTS", 10)
+    monkeypatch.setattr(single_flight, "_MAX_DOUBTS", 10)
     in_flight = SingleFlight()
     for number in range(50):
         lose(in_flight, f"R-{number}", Lost(resend_window=1e9))

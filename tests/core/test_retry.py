@@ -459,7 +459,7 @@ async def test_short_pauses_double_up_to_the_longest() -> None:
 
 
 @virtual_time
-async def test_patience_bounds_the_pauses_together() -> None:
+async def test_max_total_delay_bounds_the_pauses_together() -> None:
     play = Play([httpx.ConnectError("")])
     retry = RetryPolicy(attempts=1000, backoff=30, max_backoff=30, max_total_delay=100)
     async with playing(play, retry=retry) as clickpost:
@@ -470,7 +470,7 @@ async def test_patience_bounds_the_pauses_together() -> None:
 
 
 @virtual_time
-async def test_patience_is_not_used_up_by_waiting_for_a_turn() -> None:
+async def test_max_total_delay_excludes_waiting_for_the_rate() -> None:
     play = Play([placed(), httpx.ConnectError(""), placed()])
     async with playing(
         play, rate=Rate(1, per=1000), retry=RetryPolicy(max_total_delay=1)

@@ -49,7 +49,7 @@ def slowly(seconds: float, response: httpx.Response) -> Line:
 
 @pytest.mark.parametrize("seconds", [601, 3600, 86_400, 30_000])
 @virtual_time
-async def test_pause_longer_than_the_patience_ends_the_call_at_once(
+async def test_pause_longer_than_the_max_total_delay_ends_the_call_at_once(
     seconds: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener()
@@ -92,7 +92,7 @@ async def test_all_calls_pause_for_the_retry_after_or_one_second(
 
 
 @virtual_time
-async def test_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
+async def test_pause_within_the_max_total_delay_is_waited_for_without_a_warning() -> None:
     listener = Listener()
     play = Play([throttled(600), placed()])
     async with playing(play, observers=[listener]) as clickpost:
@@ -104,7 +104,7 @@ async def test_pause_within_the_patience_is_waited_for_and_no_warning() -> None:
 
 
 @virtual_time
-async def test_pauses_use_up_the_patience_together() -> None:
+async def test_pauses_use_up_the_max_total_delay_together() -> None:
     play = Play([throttled(250), throttled(250), throttled(250), placed()])
     async with playing(play, retry=RetryPolicy(attempts=9)) as clickpost:
         with pytest.raises(ThrottledError):

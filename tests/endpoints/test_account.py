@@ -14,6 +14,7 @@ from clickpost_async import (
     UnreadableReplyError,
 )
 from clickpost_async.endpoints.account import Account
+from tests.test_personal_data import locals_of_the_package
 
 IST = timezone(timedelta(hours=5, minutes=30))
 
@@ -74,7 +75,7 @@ async def test_hour_is_requested_from_its_first_second(hour: datetime) -> None:
 async def test_ambiguous_time_is_refused_before_any_request(hour: Any) -> None:
     server = Server(quiet())
     async with client(server) as clickpost:
-        with pytest.raises(InvalidRequestError, match="hour: a datetime with a zone is needed"):
+        with pytest.raises(InvalidRequestError, match="hour: expected a datetime with a time zone"):
             await Account(clickpost._caller).audit_log(hour)
     assert server.asked == []
 
@@ -102,6 +103,8 @@ async def test_token_is_requested_without_the_key_and_shows_no_password(
         (httpx.Response(401, json={"detail": "Invalid."}), CredentialsError),
         (httpx.Response(200, json={"meta": {"status": 301, "message": "no"}}), CredentialsError),
         (httpx.Response(200, json={}), UnreadableReplyError),
+        (httpx.Response(200, json={"error": {"code": 500}}), UnreadableReplyError),
+        (httpx.Response(200, json={"token": "", "expires_at": "later"}), UnreadableReplyError),
         (httpx.Response(200, json=[]), UnreadableReplyError),
         (httpx.Response(200, text="<html>"), UnreadableReplyError),
     ],
@@ -117,6 +120,8 @@ async def test_missing_token_is_an_error_and_not_requested_again(
     assert type(caught.value) is kind
     assert len(server.asked) == 1
     assert "not-a-real-password" not in str(caught.value)
+    assert locals_of_the_package(caught.value)
+    assert not any("not-a-real-password" in text for text in locals_of_the_package(caught.value))
 
 
 @pytest.mark.asyncio
@@ -125,4 +130,8 @@ async def test_blank_password_is_not_sent() -> None:
     async with client(server) as clickpost:
         with pytest.raises(InvalidRequestError, match="password: must not be blank"):
             await Account(clickpost._caller).token("someone", " ")
+        with pytest.raises(InvalidRequestError, match="username: must not be blank") as caught:
+            await Account(clickpost._caller).token(" ", "not-a-real-password")
     assert server.asked == []
+    assert locals_of_the_package(caught.value)
+    assert not any("not-a-real-password" in text for text in locals_of_the_package(caught.value))

@@ -7,7 +7,7 @@ import pytest
 from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy, ServerError
 from clickpost_async._codec.endpoint import Idempotency
 from clickpost_async._codec.file_types import FileType
-from clickpost_async.endpoints import labels as chapter
+from clickpost_async.endpoints import labels as module
 from clickpost_async.endpoints.labels import Labels
 from clickpost_async.structures import CreatedOrder, FetchedOrder
 from clickpost_async.structures.labels import Label
@@ -78,9 +78,9 @@ async def test_regeneration_is_not_retried_and_a_fetch_is(verb: str, regenerate:
 
 
 def test_two_declarations_differ_in_what_a_repetition_does() -> None:
-    assert chapter.FETCH.path == chapter.REGENERATE.path
-    assert (chapter.FETCH.idempotency, chapter.REGENERATE.idempotency) == (
+    assert module.FETCH.path == module.REGENERATE.path
+    assert (module.FETCH.idempotency, module.REGENERATE.idempotency) == (
         Idempotency.SAFE,
         Idempotency.UNSAFE,
     )
-    assert chapter.LABEL.kinds == {FileType.PDF, FileType.PNG, FileType.ZPL}
+    assert module.LABEL.kinds == {FileType.PDF, FileType.PNG, FileType.ZPL}

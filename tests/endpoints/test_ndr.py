@@ -85,7 +85,7 @@ async def test_500_is_clickposts_fault_or_a_window_that_no_waiting_makes_smaller
 async def test_window_of_more_than_an_hour_is_not_sent() -> None:
     wire = Wire({})
 
-    with pytest.raises(InvalidRequestError, match="at most 3600 seconds after start"):
+    with pytest.raises(InvalidRequestError, match="at most 3600 s after start"):
         await ndr(wire).feedback(TEN, TEN + timedelta(seconds=3601))
 
     assert wire.calls == 0

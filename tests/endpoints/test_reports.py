@@ -49,34 +49,32 @@ def reports(*responses: ReportStatus) -> tuple[Patient, Reports]:
 
 @pytest.mark.asyncio
 async def test_report_that_is_ready_is_not_waited_for() -> None:
-    caller, chapter = reports(READY)
-    assert await chapter.wait(17) is READY
+    caller, namespace = reports(READY)
+    assert await namespace.wait(17) is READY
     assert caller.pauses == []
 
 
 @pytest.mark.asyncio
 async def test_pauses_grow_until_the_report_is_ready() -> None:
-    caller, chapter = reports(PENDING, ReportStatus(), PENDING, READY)
-    assert await chapter.wait(RequestedReport(reference=17)) is READY
+    caller, namespace = reports(PENDING, ReportStatus(), PENDING, READY)
+    assert await namespace.wait(RequestedReport(reference=17)) is READY
     assert caller.pauses == [2.0, 3.0, 4.5]
     assert caller.asked == ["17"] * 4
 
 
 @pytest.mark.asyncio
 async def test_no_pause_is_longer_than_half_a_minute() -> None:
-    caller, chapter = reports(*[PENDING] * 12, READY)
-    await chapter.wait(17)
+    caller, namespace = reports(*[PENDING] * 12, READY)
+    await namespace.wait(17)
     assert max(caller.pauses) == 30.0
 
 
-@pytest.mark.parametrize(("patience", "pauses"), [(0, []), (1, [1]), (5, [2, 3]), (6, [2, 3, 1])])
+@pytest.mark.parametrize(("max_wait", "pauses"), [(0, []), (1, [1]), (5, [2, 3]), (6, [2, 3, 1])])
 @pytest.mark.asyncio
-async def test_patience_is_what_all_pauses_last_together(
-    patience: float, pauses: list[float]
-) -> None:
-    caller, chapter = reports(PENDING)
-    with pytest.raises(DeadlineError, match=f"report 17 is not ready after {patience} s") as caught:
-        await chapter.wait("17", patience=patience)
+async def test_max_wait_bounds_the_pauses_together(max_wait: float, pauses: list[float]) -> None:
+    caller, namespace = reports(PENDING)
+    with pytest.raises(DeadlineError, match=f"report 17 is not ready after {max_wait} s") as caught:
+        await namespace.wait("17", max_wait=max_wait)
     assert caller.pauses == pauses
     assert len(caller.asked) == len(pauses) + 1
     assert caught.value.endpoint == "reports.wait"
@@ -84,26 +82,26 @@ async def test_patience_is_what_all_pauses_last_together(
 
 @pytest.mark.asyncio
 async def test_report_that_was_given_up_is_not_waited_for() -> None:
-    caller, chapter = reports(PENDING, ReportStatus(state="FAILED"))
+    caller, namespace = reports(PENDING, ReportStatus(state="FAILED"))
     with pytest.raises(RefusedError, match="could not be made"):
-        await chapter.wait(17)
+        await namespace.wait(17)
     assert caller.pauses == [2.0]
 
 
-@pytest.mark.parametrize("patience", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("max_wait", [-1, float("nan"), float("inf")])
 @pytest.mark.asyncio
-async def test_patience_must_be_finite(patience: float) -> None:
-    caller, chapter = reports(READY)
-    with pytest.raises(InvalidRequestError, match="patience"):
-        await chapter.wait(17, patience=patience)
+async def test_max_wait_must_be_finite(max_wait: float) -> None:
+    caller, namespace = reports(READY)
+    with pytest.raises(InvalidRequestError, match="max_wait"):
+        await namespace.wait(17, max_wait=max_wait)
     assert caller.asked == []
 
 
 @pytest.mark.parametrize("reference", ["", "seventeen", "-1", "1" * 20, RequestedReport()])
 @pytest.mark.asyncio
 async def test_reference_is_a_number(reference: Any) -> None:
-    caller, chapter = reports(READY)
-    for ask in (chapter.status, chapter.wait):
+    caller, namespace = reports(READY)
+    for ask in (namespace.status, namespace.wait):
         with pytest.raises(InvalidRequestError, match="reference"):
             await ask(reference)
     assert caller.asked == []
@@ -111,19 +109,19 @@ async def test_reference_is_a_number(reference: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_report_is_downloaded_once_it_is_ready() -> None:
-    caller, chapter = reports()
-    await chapter.download(READY, "1.csv")
-    await chapter.download("https://nila.s3.amazonaws.com/2.csv", "2.csv", overwrite=True)
+    caller, namespace = reports()
+    await namespace.download(READY, "1.csv")
+    await namespace.download("https://nila.s3.amazonaws.com/2.csv", "2.csv", overwrite=True)
     assert caller.asked == [
         ("reports.download", READY.url, Path("1.csv"), False),
         ("reports.download", "https://nila.s3.amazonaws.com/2.csv", Path("2.csv"), True),
     ]
     for report in (PENDING, ReportStatus(url="https://nila.s3.amazonaws.com/1.csv"), ""):
         with pytest.raises(InvalidRequestError, match=r"reports\.wait"):
-            await chapter.download(report, "3.csv")
+            await namespace.download(report, "3.csv")
 
 
-async def asked(body: Any, verb: str) -> Any:
+async def asked(body: Any, method: str) -> Any:
     def server(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"meta": {"status": 200}} | body)
 
@@ -133,14 +131,14 @@ async def asked(body: Any, verb: str) -> Any:
         transport=httpx.MockTransport(server),
         retry=RetryPolicy.never(),
     ) as clickpost:
-        chapter = Reports(clickpost._caller)
-        if verb == "status":
-            return await chapter.status(17)
+        namespace = Reports(clickpost._caller)
+        if method == "status":
+            return await namespace.status(17)
         filters = {
             "updated_at_start_time": "2026-03-01 00:00:00",
             "updated_at_end_time": "2026-03-01 10:00:00",
         }
-        return await chapter.request({"filters": filters})
+        return await namespace.request({"filters": filters})
 
 
 @pytest.mark.parametrize("body", [{}, {"result": None}, {"result": []}, {"result": {}}])

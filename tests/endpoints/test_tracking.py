@@ -237,6 +237,15 @@ async def test_foreign_parcel_is_registered_once_in_either_way() -> None:
     assert tracked["OURS-1"].known
 
 
+@pytest.mark.asyncio
+async def test_security_key_of_nothing_says_what_to_give() -> None:
+    async with ClickPost("acme", "not-a-real-key") as clickpost:
+        with pytest.raises(InvalidRequestError) as caught:
+            await clickpost.tracking.security_key()  # type: ignore[call-overload]
+
+    assert str(caught.value) == "reference_number: give it, or waybill and courier_partner"
+
+
 def _run(coroutine: Any) -> Any:
     """Run what never waits: no event loop is needed for it."""
     try:

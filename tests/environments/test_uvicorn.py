@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from clickpost_async.sandbox import Sandbox
-from tests.integrations.servers import Server, serving
+from tests.integrations.servers import http_client, serving
 from tests.sandbox.samples import india_order
 
 pytest.importorskip("uvloop", reason="there are no wheels of uvloop for Windows")
@@ -23,19 +23,13 @@ def environ(sandbox: Sandbox) -> Mapping[str, str]:
     }
 
 
-def calling(server: Server) -> httpx.AsyncClient:
-    # A connection for each call: any worker may take it.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
-
-
 @pytest.mark.asyncio
 async def test_uvloop_workers_finish_requests_in_flight_before_they_stop() -> None:
     async with Sandbox() as sandbox:
         responses: list[httpx.Response] = []
         workers: set[int] = set()
         with serving(environ(sandbox), *STANDARD, app=APP) as server:
-            async with calling(server) as http:
+            async with http_client(server) as http:
 
                 async def place(count: int) -> list[httpx.Response]:
                     first = len(sandbox.ledger())

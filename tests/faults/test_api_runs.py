@@ -15,10 +15,10 @@ from clickpost_async import (
     CredentialsError,
     FailureKind,
     NotSentError,
+    Outcome,
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async import Outcome as Evidence
 from clickpost_async.bulk import OrderOutcome, Rejected, Report, Unknown, create
 from clickpost_async.events import AttemptStarted
 from clickpost_async.limits import NoRateLimit
@@ -277,7 +277,7 @@ async def test_a20_single_calls_fail_at_once_with_the_time_of_the_next_attempt()
     # Those that open it, then one now and then.
     tried = [error for _, error in refused if error.kind is not FailureKind.CIRCUIT_OPEN]
     assert len(tried) <= 40
-    assert {error.outcome for error in tried} == {Evidence.UNKNOWN}
+    assert {error.outcome for error in tried} == {Outcome.UNKNOWN}
     creates = [
         event for event in listener.of(AttemptStarted) if event.endpoint == "orders.create_india"
     ]

@@ -13,12 +13,12 @@ import pytest
 
 from clickpost_async import (
     ClickPost,
+    Outcome,
     Priority,
     Rate,
     RetryPolicy,
     Timeouts,
 )
-from clickpost_async import Outcome as Evidence
 from clickpost_async.bulk import Placed, create
 from clickpost_async.events import AttemptStarted, CallFinished
 from clickpost_async.limits import NoRateLimit
@@ -53,7 +53,7 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def ends(listener: Listener) -> list[Evidence | None]:
+def ends(listener: Listener) -> list[Outcome | None]:
     return [
         end.outcome for end in listener.of(CallFinished) if end.endpoint.startswith("orders.create")
     ]
@@ -72,7 +72,7 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
     blows: int,
 ) -> None:
     sandbox = Sandbox(courier_seconds=0.002)
-    reported: dict[str, Evidence | None] = {}
+    reported: dict[str, Outcome | None] = {}
 
     def listen(event: object) -> None:
         if isinstance(event, CallFinished) and event.endpoint == "orders.create_india":
@@ -102,10 +102,10 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
         await until(lambda: not sandbox.traffic.in_flight)
         arrived = {one.reference_number for one in sandbox.requests()}
         for reference, outcome in reported.items():
-            if outcome is Evidence.NOT_SENT:
+            if outcome is Outcome.NOT_SENT:
                 assert reference not in arrived
             if reference in arrived:
-                assert outcome in (None, Evidence.UNKNOWN)
+                assert outcome in (None, Outcome.UNKNOWN)
 
         # Each can be made again, and none is bought twice.
         first = dict(reported)
@@ -115,7 +115,7 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
 
     assert (given_up + completed, len(first)) == (120, 119)  # one had not begun
     assert given_up > 20
-    assert {*first.values()} >= {Evidence.NOT_SENT, Evidence.UNKNOWN}
+    assert {*first.values()} >= {Outcome.NOT_SENT, Outcome.UNKNOWN}
     assert (stats.in_flight, stats.queued) == (0, 0)
     ledger = sandbox.ledger()
     assert {order.reference_number: (order.waybill,) for order in again} == {
@@ -171,7 +171,7 @@ async def test_x02_waiting_call_that_is_cancelled_was_not_sent(where: str) -> No
 
     assert listener.of(CallFinished)[-1 - (where == "gate")].reference_number == "R-1"
     assert [end.outcome for end in listener.of(CallFinished) if end.reference_number == "R-1"] == [
-        Evidence.NOT_SENT
+        Outcome.NOT_SENT
     ]
 
 
@@ -216,7 +216,7 @@ async def test_x03_sent_call_that_is_cancelled_is_unknown_and_ends_promptly(talk
         assert call.cancelled()
         stats = clickpost.stats()
 
-    assert ends(listener) == [Evidence.UNKNOWN]
+    assert ends(listener) == [Outcome.UNKNOWN]
     assert (stats.in_flight, stats.connections, len(listener.of(AttemptStarted))) == (0, 0, 1)
 
 
@@ -255,7 +255,7 @@ async def test_x05_timeout_from_outside_ends_the_call_and_retries_nothing(line: 
         await asyncio.sleep(5000)
 
     assert (passed, len(play.requests)) == (5, 1)
-    assert ends(listener) == [Evidence.UNKNOWN]
+    assert ends(listener) == [Outcome.UNKNOWN]
 
 
 @pytest.mark.fault("X06")

@@ -73,7 +73,7 @@ def test_looking_ahead_gives_up_after_many_blank_lines() -> None:
 
 
 def test_overlong_line_is_skipped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LONGEST_LINE", 8)
+    monkeypatch.setattr(module, "_MAX_LINE_LENGTH", 8)
     lines = Lines(io.StringIO("short\n" + "x" * 100 + "\nlast\n"))
 
     assert next(lines) == "short\n"
@@ -85,7 +85,7 @@ def test_overlong_line_is_skipped_and_reported(monkeypatch: pytest.MonkeyPatch) 
 def test_overlong_first_line_is_reported_when_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_LONGEST_LINE", 8)
+    monkeypatch.setattr(module, "_MAX_LINE_LENGTH", 8)
     lines = Lines(io.StringIO("x" * 100 + "\nlast\n"))
 
     assert lines.peek() == ""

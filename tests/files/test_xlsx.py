@@ -364,7 +364,7 @@ def test_file_that_is_no_workbook_is_one_problem(content: bytes) -> None:
 
 def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     file = workbook(["reference_number"], ["X-1"])
-    monkeypatch.setattr("clickpost_async.files.xlsx._LARGEST", 1000)
+    monkeypatch.setattr("clickpost_async.files.xlsx._MAX_SIZE", 1000)
 
     [row] = read_orders(file)
 

@@ -61,7 +61,7 @@ async def test_status_counts_orders_workers_and_the_rate(redis_server: RedisServ
         Redis.from_url(redis_server.url, decode_responses=True) as redis,
     ):
         opened.enlist()
-        await opened.beat()
+        await opened.send_heartbeat()
         for number in range(3):
             key = ("india", f"PEN-{number}")
             await opened.claim(key, "aa")

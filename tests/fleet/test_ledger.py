@@ -103,7 +103,7 @@ async def test_worker_whose_lease_was_lost_must_not_send(
 ) -> None:
     await claimed(one)
     with server.client() as client:
-        client.delete(f"clickpost:{{acme}}:worker:{one.me}")
+        client.delete(f"clickpost:{{acme}}:worker:{one.worker_id}")
     assert await claimed(other) == Granted(None)
 
     with pytest.raises(LostError, match="PEN-5"):
@@ -136,7 +136,7 @@ async def test_worker_whose_lease_was_lost_must_not_send_a_finished_order(
 ) -> None:
     # It would be sent a second time with no time to settle in between.
     await claimed(one)
-    await one.beat()
+    await one.send_heartbeat()
     await claimed(other)
     await other.sending(KEY)
     await other.end(KEY, "aa", Result(state=became, summary=SUMMARY))
@@ -151,9 +151,9 @@ async def test_live_worker_keeps_only_orders_whose_lease_it_renews(
 ) -> None:
     with one.holding(KEY):
         await claimed(one)
-        await one.beat()
+        await one.send_heartbeat()
         assert await claimed(other) == HeldByOther()
-    await one.beat()
+    await one.send_heartbeat()
 
     # Given up, as by a task that was cancelled: the worker lives on, and the order is free.
     assert await claimed(other) == Granted(None)
@@ -162,7 +162,7 @@ async def test_live_worker_keeps_only_orders_whose_lease_it_renews(
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let silent workers count as dead after two seconds."""
-    monkeypatch.setattr("clickpost_async.fleet.ledger._ALIVE", 2)
+    monkeypatch.setattr("clickpost_async.fleet.ledger.ALIVE", 2)
 
 
 @pytest.mark.fault("R04")
@@ -368,7 +368,7 @@ async def test_closing_does_not_wait_for_an_unresponsive_redis(
         await asyncio.sleep(3600)
 
     with monkeypatch.context() as patch:
-        patch.setattr("clickpost_async.fleet.ledger._FAREWELL", 0.01)
+        patch.setattr("clickpost_async.fleet.ledger._LEAVE_TIMEOUT", 0.01)
         patch.setattr("redis.asyncio.client.Pipeline.execute", silent)
         await asyncio.wait_for(one.leave(), 10)
     assert asked.is_set()

@@ -28,7 +28,7 @@ async def place_order(ledger: Ledger) -> None:
         assert await opened.claim(KEY, "aa", registered=True) == Granted(None)
         await opened.sending(KEY)
         await opened.end(KEY, "aa", Result(state="placed", summary="12 W-1"))
-        await opened.beat()
+        await opened.send_heartbeat()
 
 
 async def refusal(ledger: Ledger) -> str:

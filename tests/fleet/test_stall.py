@@ -165,7 +165,7 @@ async def idle_fleet(redis: RedisServer, workers: int) -> AsyncIterator[Fleet]:
         for _ in range(workers):
             opened = await stack.enter_async_context(ledger.open())
             Worker(client, opened)
-            await opened.beat()
+            await opened.send_heartbeat()
         yield await stack.enter_async_context(Fleet.open(feed, client, ledger))
 
 
@@ -178,7 +178,7 @@ async def test_feeder_counts_the_workers_at_its_redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_WORKERS", 0.0)
-    monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_ANSWER", 0.0)
+    monkeypatch.setattr("clickpost_async.fleet.stall._WITHOUT_REPLY", 0.0)
     async with idle_fleet(redis_server, workers) as fleet:
         waiting = asyncio.create_task(fleet.create(india_order("PEN-1")))
         await until(lambda: logged(caplog))
@@ -198,12 +198,12 @@ async def test_worker_that_leaves_or_is_silent_is_not_counted(
         async with ledger.open() as leaving:
             for opened in (silent, leaving):
                 opened.enlist()
-                await opened.beat()
-            await feeder.beat()
+                await opened.send_heartbeat()
+            await feeder.send_heartbeat()
             assert await feeder.workers() == 2
         assert await feeder.workers() == 1
         with redis_server.client() as client:
-            client.zadd("clickpost:{counted}:workers", {silent.me: 1.0})
+            client.zadd("clickpost:{counted}:workers", {silent.worker_id: 1.0})
         assert await feeder.workers() == 0
 
 

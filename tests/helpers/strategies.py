@@ -45,7 +45,7 @@ from clickpost_async.structures._constraints import (
     OneOf,
     Pattern,
 )
-from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorated
+from clickpost_async.structures._schema import FieldSpec, member_kind, specs, undecorate
 
 DROPPED: Any = object()
 
@@ -215,7 +215,7 @@ def simple_value(kind: Any, rules: tuple[Any, ...] = ()) -> Any:
     """Return the first plain value of a kind that keeps the rules."""
     member = member_kind(kind)
     if member is not None:
-        return [simple_value(*undecorated(member))]
+        return [simple_value(*undecorate(member))]
     if isinstance(kind, type) and issubclass(kind, RequestModel):
         return simplest(kind)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -274,7 +274,7 @@ def values(kind: Any, rules: tuple[Any, ...] = ()) -> SearchStrategy[Any]:
     """Make valid values of one field."""
     member = member_kind(kind)
     if member is not None:
-        return st.lists(values(*undecorated(member)), min_size=1, max_size=2)
+        return st.lists(values(*undecorate(member)), min_size=1, max_size=2)
     if get_origin(kind) is Union:
         return st.one_of([values(arm, rules) for arm in get_args(kind)])
     if get_origin(kind) is Mapping:

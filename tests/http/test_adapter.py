@@ -69,7 +69,7 @@ def test_gzipped_response_is_decompressed_from_chunks_of_any_size(size: int) -> 
 def test_response_may_be_as_large_as_the_limit_and_no_larger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(response_reader, "LARGEST", 100)
+    monkeypatch.setattr(response_reader, "MAX_SIZE", 100)
     for headers, pack in (([], bytes), ([(b"content-encoding", b"gzip")], gzip.compress)):
         response = ResponseReader()
         response.begin(200, headers)

@@ -19,10 +19,16 @@ from clickpost_async import ClickPostError, NotSentError, Outcome, RetryPolicy
 from clickpost_async._http.adapter import address
 from clickpost_async._http.connection_errors import reason_of
 from clickpost_async.errors import FailureKind
-from tests.helpers.http_server import closed_port, serving
+from tests.helpers.http_server import Peer, closed_port, serving
 from tests.helpers.scripted_transport import KEY, playing
 from tests.helpers.server_behaviours import resets_after_the_call
-from tests.http.test_every_adapter import ADAPTERS, client, every_adapter, serving_tls
+from tests.http.test_every_adapter import (
+    ADAPTERS,
+    client,
+    every_adapter,
+    every_adapter_of_ours,
+    serving_tls,
+)
 from tests.sandbox.samples import india_order
 
 
@@ -225,6 +231,55 @@ async def test_advice_to_call_again_is_given_only_where_it_helps() -> None:
         assert ("correct what" in failure.advice) is not transient
 
 
+CLOSED = "the connection was closed before the end of the response"
+
+
+async def closes_at_once(peer: Peer) -> None:
+    await peer.read()
+
+
+async def closes_in_the_body(peer: Peer) -> None:
+    await peer.read()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+
+
+async def speaks_another_protocol(peer: Peer) -> None:
+    await peer.read()
+    await peer.send(b"220 mail.example ready\r\n\r\n")
+
+
+BROKEN = {
+    closes_at_once: CLOSED,
+    closes_in_the_body: CLOSED,
+    speaks_another_protocol: "the response is not valid HTTP",
+}
+
+
+@every_adapter
+@pytest.mark.parametrize("talk", BROKEN)
+@pytest.mark.asyncio
+async def test_lost_response_is_explained_in_words(talk: Any, wire: str) -> None:
+    async with serving(talk) as server, client(wire, server.url) as clickpost:
+        error = await failure_of(clickpost)
+
+    assert f"no complete response from 127.0.0.1:{server.port}: {BROKEN[talk]}" in error.message
+
+
+@every_adapter_of_ours
+@pytest.mark.asyncio
+async def test_server_that_closes_in_the_handshake_is_named_with_the_reason(wire: str) -> None:
+    async def closes(_: Peer) -> None: ...
+
+    async with serving(closes) as server:
+        url = f"https://127.0.0.1:{server.port}/api"
+        async with client(wire, url) as clickpost:
+            error = await failure_of(clickpost)
+
+    assert error.outcome is Outcome.NOT_SENT
+    assert "ConnectError" not in error.message
+    assert isinstance(error.__cause__, ssl.SSLError | ConnectionError)
+
+
 # --- the reason itself ------------------------------------------------------------------------
 
 
@@ -249,6 +304,24 @@ def test_message_of_a_foreign_error_is_not_repeated() -> None:
     ):
         reason = reason_of(error, "x:1")
         assert KEY not in f"{reason} {reason.cause!r}"
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "final"),
+    [
+        ("Proxy Server could not connect: Host unreachable.", "cannot connect: host un", False),
+        ("Invalid username/password", "user name or password", True),
+        (
+            "Requested USERNAME/PASSWORD from proxy server, but got NO ACCEPTABLE METHODS.",
+            "user name or password",
+            True,
+        ),
+    ],
+)
+def test_reason_of_a_socks_proxy_is_repeated(message: str, text: str, final: bool) -> None:
+    reason = reason_of(httpx.ProxyError(message), "x:1")
+    assert text in reason.text
+    assert reason.final is final
 
 
 @pytest.mark.parametrize(

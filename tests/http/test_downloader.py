@@ -398,7 +398,7 @@ async def test_forbidden_url_is_refused_before_any_request(tmp_path: Path, url: 
 async def test_loopback_is_called_only_where_allowed(tmp_path: Path) -> None:
     async with served(http(PDF)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
-        with pytest.raises(InvalidRequestError, match="https is needed"):
+        with pytest.raises(InvalidRequestError, match="must be an https URL"):
             await Downloader().download(LABEL, url, tmp_path / "label.pdf")
         assert server.asked == []
         await Downloader(loopback=True).download(LABEL, url, tmp_path / "label.pdf")
@@ -412,7 +412,7 @@ async def test_sandbox_on_another_port_is_called_over_plain_http(
     async with served(http(PDF)) as server:
         where = f"sandbox:{server.port}"
         for refused in ("http://sandbox:1/DL1.pdf", f"http://other:{server.port}/DL1.pdf"):
-            with pytest.raises(InvalidRequestError, match="https is needed"):
+            with pytest.raises(InvalidRequestError, match="must be an https URL"):
                 await Downloader(plain_http=where).download(LABEL, refused, tmp_path / "label.pdf")
         downloader = Downloader(plain_http=where, resolve=Names(sandbox=[["127.0.0.1"]]))
         await downloader.download(LABEL, f"http://{where}/DL1.pdf", tmp_path / "label.pdf")
@@ -424,7 +424,7 @@ def test_redirect_of_another_host_to_a_sandbox_elsewhere_is_refused() -> None:
     signed = allowed(SIGNED, before=None)
     sandbox = allowed("http://sandbox:8000/DL1.pdf", before=None)
 
-    with pytest.raises(InvalidRequestError, match="redirect: https is needed"):
+    with pytest.raises(InvalidRequestError, match="redirect: must be an https URL"):
         allowed("http://sandbox:8000/DL1.pdf", before=signed)
     assert allowed("/DL2.pdf", before=sandbox).url == "http://sandbox:8000/DL2.pdf"
 
@@ -556,9 +556,9 @@ async def test_file_may_be_as_large_as_the_bound_and_no_larger(tmp_path: Path, l
     async with served(http(PDF, content_length=length)) as server:
         url = f"http://127.0.0.1:{server.port}/DL1.pdf"
         with pytest.raises(UnreadableReplyError, match=f"larger than {len(PDF) - 1} bytes"):
-            await local(largest=len(PDF) - 1).download(LABEL, url, tmp_path / "label.pdf")
+            await local(max_size=len(PDF) - 1).download(LABEL, url, tmp_path / "label.pdf")
         assert names_in(tmp_path) == []
-        path = await local(largest=len(PDF)).download(LABEL, url, tmp_path / "label.pdf")
+        path = await local(max_size=len(PDF)).download(LABEL, url, tmp_path / "label.pdf")
     assert path.read_bytes() == PDF
 
 
@@ -574,7 +574,7 @@ def test_file_that_grows_over_the_bound_is_given_up(tmp_path: Path, backend: str
         async with served(endless) as server:
             url = f"http://127.0.0.1:{server.port}/DL1.pdf"
             with pytest.raises(UnreadableReplyError, match="larger than"):
-                await local(largest=300_000).download(LABEL, url, tmp_path / "label.pdf")
+                await local(max_size=300_000).download(LABEL, url, tmp_path / "label.pdf")
         assert names_in(tmp_path) == []
 
     in_turn(run, backend)

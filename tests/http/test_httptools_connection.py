@@ -27,9 +27,9 @@ base_of = cache(BaseURL.parse)
 both = pytest.mark.parametrize("kind", [HTTPCoreConnection, HTTPToolsConnection])
 
 
-def request_to(server: Server, limits: StepTimeouts = PATIENT, **parts: Any) -> HTTPRequest:
+def request_to(server: Server, timeouts: StepTimeouts = PATIENT, **parts: Any) -> HTTPRequest:
     parts = {"method": "POST", "target": "/x", "body": b"{}"} | parts
-    return HTTPRequest(base=base_of(server.url), limits=limits, **parts)
+    return HTTPRequest(base=base_of(server.url), timeouts=timeouts, **parts)
 
 
 async def read(pool: ConnectionPool, server: Server, **parts: Any) -> tuple[int, bytes]:
@@ -439,9 +439,9 @@ def test_read_timeout_counts_from_the_last_data(loop: str) -> None:
         patient, quick = StepTimeouts(5, 5, 0.5), StepTimeouts(5, 5, 0.1)
         async with serving(drips) as server:
             # All of it takes longer than the timeout; no pause does.
-            assert await read(pool, server, limits=patient) == (200, b"ok")
+            assert await read(pool, server, timeouts=patient) == (200, b"ok")
             with pytest.raises(httpcore.ReadTimeout):
-                await read(pool, server, limits=quick)
+                await read(pool, server, timeouts=quick)
             assert pool.connections == 0
 
     with asyncio.Runner(loop_factory=EVERY_LOOP[loop]) as runner:
@@ -458,7 +458,7 @@ async def test_short_timeout_holds_on_a_connection_that_had_a_long_one() -> None
 
     pool = ConnectionPool(HTTPToolsConnection)
     async with serving(responds_once) as server, asyncio.timeout(60):
-        assert await read(pool, server, limits=StepTimeouts(5, 5, 1000)) == (200, b"ok")
+        assert await read(pool, server, timeouts=StepTimeouts(5, 5, 1000)) == (200, b"ok")
         with pytest.raises(httpcore.ReadTimeout):
-            await read(pool, server, limits=StepTimeouts(5, 5, 0.01))
+            await read(pool, server, timeouts=StepTimeouts(5, 5, 0.01))
         assert server.connections == 1

@@ -26,7 +26,7 @@ from clickpost_async._http.tls import verifying_context
 from tests.helpers.http_server import PLACED, Peer, Server, closed_port, http, serving, until, well
 
 _base = cache(BaseURL.parse)
-LIMITS = StepTimeouts(5, 5, 5)
+TIMEOUTS = StepTimeouts(5, 5, 5)
 MakePool = Callable[[], ConnectionPool]
 
 
@@ -38,11 +38,11 @@ def make_pool(request: pytest.FixtureRequest) -> MakePool:
 async def ask(
     pool: ConnectionPool,
     server: Server,
-    limits: StepTimeouts = LIMITS,
+    timeouts: StepTimeouts = TIMEOUTS,
     progress: SendProgress | None = None,
 ) -> bytes:
     response = ResponseReader()
-    call = HTTPRequest("GET", _base(server.url), "/x", None, limits)
+    call = HTTPRequest("GET", _base(server.url), "/x", None, timeouts)
     await pool.send(call, progress or SendProgress(), response)
     return response.body()
 
@@ -263,14 +263,14 @@ async def test_closing_ends_the_calls_under_way(make_pool: MakePool) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("limits", "expected"),
+    ("timeouts", "expected"),
     [
         (StepTimeouts(5, 5, 0.05), httpcore.ReadTimeout),
         (StepTimeouts(5, 5, 5), httpcore.ConnectError),
     ],
 )
 async def test_errors_are_those_of_httpcore(
-    limits: StepTimeouts, expected: type[Exception], make_pool: MakePool
+    timeouts: StepTimeouts, expected: type[Exception], make_pool: MakePool
 ) -> None:
     async def hang(peer: Peer) -> None:
         await peer.until_gone()
@@ -281,7 +281,7 @@ async def test_errors_are_those_of_httpcore(
         if expected is httpcore.ConnectError:
             server.port = closed_port()
         with pytest.raises(expected):
-            await ask(pool, server, limits)
+            await ask(pool, server, timeouts)
         server.port = port
         assert pool.connections == 0
 

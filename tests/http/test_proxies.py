@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import subprocess
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "407": {"status": 407},
     "wrong password": {"credentials": "acme:right"},
     "403": {"status": 403},
+    "302": {"status": 302},
     "502": {"status": 502},
     "503": {"status": 503},
     "hangs": {"hangs": True},
@@ -100,8 +101,10 @@ async def test_refused_tunnel_has_sent_nothing_of_an_order(
     assert [line.split(" ")[:2] for line in proxy.asked] == [
         ["CONNECT", f"127.0.0.1:{origin.port}"]
     ]
+    assert f" through 127.0.0.1:{proxy.port}" in error.message
+    if "status" in REFUSALS[refusal]:
+        assert f"the proxy refused (HTTP {REFUSALS[refusal]['status']})" in error.message
     if refusal in ("407", "wrong password"):
-        assert "proxy" in error.message
         assert "password" in error.message
 
 
@@ -261,7 +264,7 @@ async def test_labels_are_downloaded_through_the_transport_that_calls_are_made_t
     ("url", "words"),
     [
         ("https://evil.example/DL1.pdf", "not from evil.example"),
-        (f"http://{NAME}/DL1.pdf", "https is needed"),
+        (f"http://{NAME}/DL1.pdf", "must be an https URL"),
         (f"https://{NAME}:8443/DL1.pdf", "default port"),
         ("https://169.254.169.254/latest", "not from 169.254.169.254"),
     ],
@@ -386,14 +389,23 @@ async def test_authority_of_the_environment_is_trusted_for_downloads(
     assert (tmp_path / "label.pdf").read_bytes() == PDF
 
 
-@pytest.mark.parametrize("content", [None, b"no certificate"])
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "missing": lambda file: file,
+    "no certificate": lambda file: file.write_bytes(b"no certificate"),
+    "a folder": lambda file: file.mkdir(),
+    "below a file": lambda file: file.parent.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("problem", UNREADABLE)
 @pytest.mark.asyncio
 async def test_file_of_authorities_that_cannot_be_read_is_named(
-    content: bytes | None, environment: pytest.MonkeyPatch, tmp_path: Path
+    problem: str, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    file = tmp_path / "authority.pem"
-    if content is not None:
-        file.write_bytes(content)
+    file = tmp_path / "folder" / "authority.pem"
+    if problem != "below a file":
+        file.parent.mkdir()
+    UNREADABLE[problem](file)
     environment.setenv("SSL_CERT_FILE", str(file))
     async with client(None, "https://127.0.0.1:9/api") as clickpost:
         with pytest.raises(NotSentError, match=f"{file} cannot be read.*SSL_CERT_FILE") as caught:

@@ -35,6 +35,12 @@ class Server:
         return self.process.wait(120)
 
 
+def http_client(server: Server) -> httpx.AsyncClient:
+    """Return a client with a connection for each request, so that any worker may take it."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
+
+
 @contextmanager
 def serving(environ: Mapping[str, str], *words: str, app: str = APP) -> Iterator[Server]:
     """Serve an application with uvicorn while the block runs."""

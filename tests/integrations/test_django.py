@@ -23,7 +23,7 @@ from clickpost_async.limits import NoRateLimit
 from clickpost_async.sandbox import Sandbox
 from tests.helpers.scripted_transport import KEY
 from tests.integrations import django_project
-from tests.integrations.servers import Server, free_port, running, serving
+from tests.integrations.servers import Server, free_port, http_client, running, serving
 from tests.sandbox.samples import india_order
 
 TOKEN = {"webhook_key": "new-word"}
@@ -77,11 +77,6 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def calling(server: Server) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
-
-
 # --- on servers -----------------------------------------------------------------------------------
 
 
@@ -92,7 +87,7 @@ async def test_views_of_both_kinds_place_orders_together(
 ) -> None:
     views = ("/orders", "/thread-orders")
     with serve(environ) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             responses = {
                 f"R-{number}": http.post(views[number % 2], json=india_order(f"R-{number}"))
                 for number in range(30)
@@ -122,7 +117,7 @@ async def test_error_responses_state_the_outcome_of_the_order(
     wrong = india_order("R-WRONG", shipment_details__order_type="CASH")
     inactive = india_order("R-ACCOUNT", shipment_details__account_code="inactive-account")
     with serve(environ) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             for view in ("/orders", "/thread-orders"):
                 response = await http.post(view, json=wrong)
                 assert response.status_code == 422
@@ -152,7 +147,7 @@ async def test_push_is_handled_once_and_only_with_the_token(
     serve: Serve, environ: dict[str, str], path: str, kind: str
 ) -> None:
     with serve(environ) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             assert await push(http, path) == 401
             assert await push(http, path, headers={"webhook_key": "stolen"}) == 401
             assert await push(http, path, headers={"webhook_key": "old-word"}) == 200
@@ -173,7 +168,7 @@ async def test_push_whose_handler_failed_is_handled_at_redelivery(
     serve: Serve, environ: dict[str, str]
 ) -> None:
     with serve(environ) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             failing = {**PUSH, "waybill": "W-FAILS"}
             statuses = [
                 (await http.post("/thread-hook", json=failing, headers=TOKEN)).status_code
@@ -189,7 +184,7 @@ async def test_gunicorn_drops_the_token_unless_it_keeps_underscores(
     environ: dict[str, str],
 ) -> None:
     with under_gunicorn(environ, headers="drop") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             assert await push(http, "/hook", headers=TOKEN) == 401
             # As a proxy may name it.
             assert await push(http, "/hook", headers={"webhook-key": "new-word"}) == 200

@@ -533,20 +533,20 @@ async def test_attempts_calls_retries_and_pauses_are_counted() -> None:
         ({**create, "clickpost.outcome": "succeeded"}, 1),
     ]
     assert collected.counted("clickpost.client.call.wait") == [(find, 1), (create, 1)]
-    assert collected.counted("clickpost.client.repeats") == [
+    assert collected.counted("clickpost.client.retries") == [
         ({**create, "error.type": LOST}, 1),
         ({**create, "error.type": THROTTLED}, 1),
         (create, 1),
     ]
-    assert collected.counted("clickpost.client.hold") == [({**create, "error.type": THROTTLED}, 1)]
-    (hold,) = collected.metrics["clickpost.client.hold"].data.data_points
+    assert collected.counted("clickpost.client.pause") == [({**create, "error.type": THROTTLED}, 1)]
+    (hold,) = collected.metrics["clickpost.client.pause"].data.data_points
     assert hold.sum == 9
 
 
 @virtual_time
 async def test_response_that_names_another_order_is_counted() -> None:
     collected = await collected_from(placed("W-1", "R-77"), placed())
-    doubts = collected.counted("clickpost.client.doubts")
+    doubts = collected.counted("clickpost.client.suspicious_responses")
     assert doubts == [({"clickpost.endpoint": CREATE}, 1)]
 
 
@@ -577,7 +577,7 @@ async def test_names_units_and_buckets_are_those_of_the_conventions() -> None:
         "http.client.request.duration": "s",
         "clickpost.client.call.duration": "s",
         "clickpost.client.call.wait": "s",
-        "clickpost.client.repeats": "{repeat}",
+        "clickpost.client.retries": "{retry}",
     }
     conventional = {
         error_attributes.ERROR_TYPE,

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from clickpost_async.sandbox import Sandbox, WebhookDelivery
 from tests.helpers.redis_server import RedisServer
-from tests.integrations.servers import Server, serving
+from tests.integrations.servers import http_client, serving
 from tests.sandbox.samples import india_order
 from tests.test_personal_data import leaks as shows_person
 from tests.test_personal_data import order as personal_order
@@ -46,12 +46,6 @@ def environ(sandbox: Sandbox, notes: RedisServer, **more: str) -> dict[str, str]
     }
 
 
-def calling(server: Server) -> httpx.AsyncClient:
-    # A connection for each call: any worker may take it.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60, limits=limits)
-
-
 async def gone(sandbox: Sandbox) -> None:
     """Return when no connection to the sandbox is left."""
     async with asyncio.timeout(60):
@@ -68,7 +62,7 @@ async def test_every_worker_places_orders_and_leaves_no_connection(
     workers: set[int] = set()
     waybills: dict[str, str] = {}
     with serving(environ(sandbox, notes), "--workers", "2") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             for turn in range(50):
                 names = [f"PEN-{turn}-{number}" for number in range(10)]
                 responses = await asyncio.gather(
@@ -94,7 +88,7 @@ async def test_order_in_flight_gets_a_response_when_the_server_stops(
 ) -> None:
     async with Sandbox(api_key=CANARY, courier_seconds=3.0) as sandbox:
         with serving(environ(sandbox, notes)) as server:
-            async with calling(server) as http:
+            async with http_client(server) as http:
                 call = asyncio.create_task(http.post("/orders", json=india_order("PEN-1")))
                 async with asyncio.timeout(60):
                     while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
@@ -132,7 +126,7 @@ async def test_responses_and_logs_show_no_key_and_no_personal_data(
 ) -> None:
     texts: list[str] = []
     with serving(environ(sandbox, notes), "--log-level", "trace") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             for name, (changes, fault, status, retry_after) in SCENARIOS.items():
                 if fault is not None:
                     sandbox.faults.next(fault, reference_number=name)
@@ -159,7 +153,7 @@ async def test_application_that_leaks_in_logs_and_responses_is_caught(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes)) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             response = await http.post("/careless", json=personal_order("R-1"))
         server.stop()
         output_text = server.output_text
@@ -209,7 +203,7 @@ async def test_webhook_of_a_sandbox_is_handled_once_however_often_and_late(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             sandbox.webhooks_to(
                 f"{server.url}/hook", token=TOKEN, attempts=10, duplicates=2, out_of_order=True
             )
@@ -226,7 +220,7 @@ async def test_workers_that_share_a_store_handle_an_event_once(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             responses = [await push_at_once(http) for _ in range(20)]
         server.stop()
 
@@ -241,7 +235,7 @@ async def test_workers_with_a_memory_each_handle_an_event_once_each(
     sandbox: Sandbox, notes: RedisServer
 ) -> None:
     with serving(environ(sandbox, notes), "--workers", "2") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             for _ in range(20):
                 await push_at_once(http)
                 if len(handled(notes)) > 1:
@@ -259,7 +253,7 @@ async def test_event_whose_handler_fails_is_pushed_and_handled_again(
     with notes.client() as client:
         client.rpush("to fail", "W1", "W3", "W3")
     with serving(environ(sandbox, notes, SHARED="yes"), "--workers", "2") as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             sandbox.webhooks_to(f"{server.url}/hook", token="old-word", attempts=10)
             deliveries = await pushes(sandbox, http, len(EVENTS))
         server.stop()
@@ -277,7 +271,7 @@ async def test_event_whose_handler_fails_is_pushed_and_handled_again(
 @pytest.mark.asyncio
 async def test_push_over_the_size_limit_is_rejected(sandbox: Sandbox, notes: RedisServer) -> None:
     with serving(environ(sandbox, notes)) as server:
-        async with calling(server) as http:
+        async with http_client(server) as http:
             response = await http.post(
                 "/hook", content=b"x" * 2**21, headers={"webhook_key": TOKEN}
             )

@@ -33,7 +33,7 @@ from clickpost_async.integrations._web import (
     WebhookReceiver,
     response_to,
 )
-from clickpost_async.webhooks import LARGEST, TrackingEvent
+from clickpost_async.webhooks import MAX_SIZE, TrackingEvent
 
 TOKEN = "a-word-typed-on-the-dashboard"
 WORDS = "ClickPost's own words"
@@ -274,7 +274,7 @@ async def test_body_is_read_up_to_the_size_limit_of_a_push() -> None:
     )
 
     assert status == 413
-    assert LARGEST < body.read <= LARGEST + len(part)
+    assert MAX_SIZE < body.read <= MAX_SIZE + len(part)
     assert shop.began == []
 
 
@@ -303,7 +303,7 @@ async def test_two_tokens_are_taken_again_and_again_while_one_is_changed() -> No
 
 @pytest.mark.asyncio
 async def test_oldest_push_is_evicted_first() -> None:
-    seen = InMemoryEventStore(most=2)
+    seen = InMemoryEventStore(max_events=2)
     for identity in ("a", "b"):
         assert await seen.begin(identity) is Claim.GRANTED
         await seen.done(identity)
@@ -317,7 +317,7 @@ async def test_oldest_push_is_evicted_first() -> None:
 
 @pytest.mark.asyncio
 async def test_event_in_progress_is_never_evicted() -> None:
-    seen = InMemoryEventStore(most=1)
+    seen = InMemoryEventStore(max_events=1)
     assert await seen.begin("slow") is Claim.GRANTED
     for identity in ("a", "b"):
         await seen.begin(identity)
@@ -327,5 +327,5 @@ async def test_event_in_progress_is_never_evicted() -> None:
 
 
 def test_memory_has_room_for_one_at_least() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        InMemoryEventStore(most=0)
+    with pytest.raises(ValueError, match=r"^max_events must be a whole number of events"):
+        InMemoryEventStore(max_events=0)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickpost_async.limits import TokenBucket
-from clickpost_async.limits._alone import FallbackShare
 from clickpost_async.limits._distributed import DistributedLimiter, RateSpec, SlotRequest
+from clickpost_async.limits._fallback_share import FallbackShare
 from clickpost_async.settings import Priority, Rate
 from clickpost_async.testing import run_virtual, virtual_time
 from tests.helpers.redis_server import RedisServer
@@ -440,7 +440,7 @@ async def test_share_of_processes_far_from_redis_is_booked_before_a_near_one_tak
     buckets = distant(at, 0.08, 0.08, 0.08, 0.0)
     if not is_booked:
         for bucket in buckets:
-            bucket._alone.book_ahead = lambda seconds: 0  # type: ignore[method-assign]
+            bucket._fallback.book_ahead = lambda seconds: 0  # type: ignore[method-assign]
     async with Crowd(buckets, [10] * 4) as crowd:
         await anyio.sleep(40)
 
@@ -578,7 +578,7 @@ async def test_calls_wait_for_redis_while_the_number_of_processes_is_not_known(
     assert len(crowd.leavings) >= 0.8 * 30 * 10
     gone, back = (record.getMessage() for record in caplog.records)
     assert gone == (
-        "the rate of a play: Redis unavailable (ConnectionError: gone); no call leaves until it"
+        "the rate of a play: Redis unavailable (ConnectionError: gone); no call is sent until it"
         " responds: the number of processes is not known yet"
     )
     assert back == "the rate of a play: Redis is back, and all processes share one rate again"
@@ -869,12 +869,12 @@ def test_fallback_share_is_kept_until_the_slowest_process_has_asked_again() -> N
     found, slow = FallbackShare(0.1, lambda: now), FallbackShare(0.1, lambda: now)
     for share in (found, slow):
         share.now()
-    found.lose()
+    found.mark_lost()
     for _ in range(20):
-        slow.lose()
-    found.find()
+        slow.mark_lost()
+    found.mark_found()
 
-    now = slow.ask_at
+    now = slow.retry_at
     found.now()
     assert found.keeps_share()
 

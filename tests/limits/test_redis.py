@@ -8,13 +8,17 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from clickpost_async import ClickPost
+from clickpost_async.fleet.ledger import Ledger
 from clickpost_async.limits import Limiter, _distributed
 from clickpost_async.limits.redis import RedisBucket, _moved_to
 from clickpost_async.settings import Priority, Rate
@@ -37,7 +41,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a Redis that responds, however busy the machine is."""
-    monkeypatch.setattr(_distributed, "_PATIENCE", 5.0)
+    monkeypatch.setattr(_distributed, "_TIMEOUT", 5.0)
 
 
 def bucket_at(
@@ -70,14 +74,16 @@ def least(times: list[float]) -> float:
 @pytest.mark.fault("R10")
 @pytest.mark.parametrize("account", ["", "a b", "a{b", "}", "a\n"])
 def test_r10_account_that_cannot_be_a_key_is_refused(account: str) -> None:
-    with pytest.raises(ValueError, match=r"^account: a name without braces or blanks"):
+    with pytest.raises(ValueError, match=r"^account must be a name without braces or blanks"):
         RedisBucket("redis://127.0.0.1", RATE, account=account)
 
 
 @pytest.mark.fault("R10")
 @pytest.mark.parametrize("count", [0, -1])
 def test_r10_process_count_below_one_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=r"^process_count: the number"):
+    with pytest.raises(
+        ValueError, match=r"^process_count must be a whole number of processes, 1 or more"
+    ):
         RedisBucket("redis://127.0.0.1", RATE, account="acme", process_count=count)
 
 
@@ -88,10 +94,34 @@ def test_r10_invalid_rate_is_refused(wrong: float) -> None:
         RedisBucket("redis://127.0.0.1", Rate(wrong), account="acme")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
-def test_url_that_is_not_of_redis_is_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^url: redis://, rediss:// or unix:// is needed$"):
-        RedisBucket(url, RATE, account="acme")
+def test_number_in_place_of_a_rate_is_refused_with_advice() -> None:
+    rate: Any = 200
+    with pytest.raises(TypeError, match=r"^rate must be a Rate, such as Rate\(200\); got 200$"):
+        RedisBucket("redis://127.0.0.1", rate, account="acme")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:6379",
+        "http://127.0.0.1",
+        "",
+        "redis://127.0.0.1:secret",
+        "redis://:secret/password@127.0.0.1",
+        5,
+        None,
+    ],
+)
+@pytest.mark.parametrize("make", [partial(RedisBucket, rate=RATE), Ledger])
+def test_url_that_is_not_of_redis_is_refused_without_being_repeated(make: Any, url: Any) -> None:
+    wanted = "redis://, rediss:// or unix:// is needed.*; percent-encode special characters of the"
+    with pytest.raises(ValueError, match=f"^url: {wanted}") as caught:
+        make(url, account="acme")
+
+    assert "secret" not in str(caught.value)
+    if make is not Ledger:  # its first frame is that of the constructor which attrs has made
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        assert "secret" not in repr([frame.f_locals for frame in frames[1:]])
 
 
 def test_repr_shows_the_settings_without_the_password() -> None:
@@ -121,7 +151,7 @@ def test_trio_is_refused_with_the_reason() -> None:
 async def test_invalid_pause_is_refused_by_name(wrong: float) -> None:
     bucket = RedisBucket("redis://127.0.0.1", RATE, account="acme")
 
-    with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
+    with pytest.raises(ValueError, match=r"^seconds must be a finite number of seconds, 0 or more"):
         await bucket.pause(wrong)
 
 
@@ -284,7 +314,7 @@ async def test_r02_frozen_redis_is_given_up_and_found_again(
         server.freeze()
         with monkeypatch.context() as frozen:
             # Only now: a Redis that runs may take longer on a busy machine.
-            frozen.setattr(_distributed, "_PATIENCE", 0.05)
+            frozen.setattr(_distributed, "_TIMEOUT", 0.05)
             times = await left(bucket, 10)
         assert least(times) >= 9 / 50 - 0.06
         assert "no response within 50 ms" in caplog.text

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -414,22 +415,28 @@ def test_buckets_work_on_trio() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf])
 def test_wrong_rate_is_refused_by_name(wrong: float) -> None:
-    with pytest.raises(ValueError, match=r"^rate: a finite number above 0"):
+    with pytest.raises(ValueError, match=r"^rate must be a finite number of calls, above 0"):
         TokenBucket(wrong)
-    with pytest.raises(ValueError, match=r"^per: a finite number above 0"):
+    with pytest.raises(ValueError, match=r"^per must be a finite number of seconds, above 0"):
         TokenBucket(1, per=wrong)
+
+
+def test_rate_as_text_is_refused_by_name() -> None:
+    rate: Any = "10/1s"
+    with pytest.raises(TypeError, match=r"^rate must be a finite number of calls, above 0"):
+        TokenBucket(rate)
 
 
 @pytest.mark.parametrize("wrong", [0, 0.99, -1, math.nan, math.inf])
 def test_wrong_burst_is_refused_by_name(wrong: float) -> None:
-    with pytest.raises(ValueError, match=r"^burst: a finite number, 1 or more"):
+    with pytest.raises(ValueError, match=r"^burst must be a finite number of calls, 1 or more"):
         TokenBucket(1, wrong)
 
 
 @pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
 @virtual_time
 async def test_invalid_pause_is_refused_by_name(wrong: float) -> None:
-    with pytest.raises(ValueError, match=r"^seconds: a finite number, 0 or more"):
+    with pytest.raises(ValueError, match=r"^seconds must be a finite number of seconds, 0 or more"):
         await NoRateLimit().pause(wrong)
 
 

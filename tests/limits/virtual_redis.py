@@ -14,8 +14,8 @@ from clickpost_async.settings import Rate
 
 _CLOCK = "redis.call('TIME')"
 _SCRIPT = room._SCRIPT.replace(_CLOCK, "{ARGV[9], ARGV[10]}")
-assert room._SCRIPT.count(_CLOCK) == room.HEARTBEAT.count(_CLOCK) == 1
-_HEARTBEAT = room.HEARTBEAT.replace(_CLOCK, "{ARGV[4], 0}")
+assert room._SCRIPT.count(_CLOCK) == room._HEARTBEAT_SCRIPT.count(_CLOCK) == 1
+_HEARTBEAT = room._HEARTBEAT_SCRIPT.replace(_CLOCK, "{ARGV[4], 0}")
 
 _numbers: Iterator[int] = itertools.count()
 
@@ -62,7 +62,7 @@ class PlayedRedis:
         if self.failure is not None:
             raise self.failure
         now = asyncio.get_running_loop().time() + self.ahead
-        words = room.arguments(spec, request)
+        words = room.arguments_of(spec, request)
         return room.read_grant(self.client.eval(_SCRIPT, 1, self.key, *words, repr(now), "0"))
 
 

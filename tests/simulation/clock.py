@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from clickpost_async.bulk import moment
+from clickpost_async.bulk import timestamp
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -135,7 +135,7 @@ def virtual_clocks(world: "World") -> Iterator[None]:
             mock.patch.multiple(time, **clocks),
             mock.patch.object(Path, "read_text", sim_read_text),
             # A process reads it once. Here processes of several boots share the cache.
-            mock.patch.object(moment, "boot_id", moment.boot_id.__wrapped__),
+            mock.patch.object(timestamp, "boot_id", timestamp.boot_id.__wrapped__),
             mock.patch.object(os, "urandom", world.names.randbytes),
             mock.patch.object(uuid, "uuid4", uuid4),
         ):

@@ -187,7 +187,7 @@ async def _checks_nothing(redis: Any) -> None:
 
 
 def _is_alone(self: Any, count: int, *, is_prompt: bool) -> None:
-    self._alone.interval = self._spec.interval
+    self._fallback.interval = self._spec.interval
 
 
 async def _marks_nothing(self: Any, key: Any) -> None:
@@ -256,7 +256,7 @@ PROTECTIONS: dict[str, Protection] = {
             invariants=_invariants("settle", "double"),
             off=_first_of(
                 ("bulk.journal:Journal", "left_to_settle"),
-                ("bulk.moment:Timestamp", "left_of"),
+                ("bulk.timestamp:Timestamp", "left_of"),
                 by=lambda self, *_: 0.0,
             ),
         ),
@@ -367,7 +367,9 @@ PROTECTIONS: dict[str, Protection] = {
         Protection(
             name="share that is booked at Redis",
             invariants=_invariants("rate"),
-            off=_replaced("limits._alone:FallbackShare", "book_ahead", lambda self, seconds: 0),
+            off=_replaced(
+                "limits._fallback_share:FallbackShare", "book_ahead", lambda self, seconds: 0
+            ),
             scenario="shared rate",
         ),
     )

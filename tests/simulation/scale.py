@@ -176,7 +176,7 @@ class PlayedLedger(Ledger):
         """Open it as `Ledger.open` does, without connections."""
         client: Any = Client(self.site)
         opened = OpenLedger(client, self)
-        beating = asyncio.create_task(opened.beat_on())
+        beating = asyncio.create_task(opened.send_heartbeats())
         try:
             yield opened
         finally:

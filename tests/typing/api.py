@@ -241,7 +241,7 @@ def serve() -> None:
         ],
     )
     FastAPI(lifespan=lifespan(ClickPost))
-    webhook(handle, token="word", seen=InMemoryEventStore(most=100))
+    webhook(handle, token="word", seen=InMemoryEventStore(max_events=100))
 
     lifespan(ClickPost())  # type: ignore[arg-type]
     webhook(handle)  # type: ignore[call-arg]

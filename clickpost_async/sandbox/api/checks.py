@@ -27,10 +27,10 @@ _MANDATORY = "{path} is mandatory"
 _EITHER = "shipment_details|additional"
 _SIDES = ("pickup", "drop")
 _NUMBERS = ("height", "breadth", "length", "weight", "invoice_value")
-_LONGEST_REFERENCE = 100
-_LONGEST_BLUEDART_REFERENCE = 20
-_LONGEST_REASON = 500
-_MOST_BOXES = 1000
+_MAX_REFERENCE_LENGTH = 100
+_MAX_BLUEDART_REFERENCE_LENGTH = 20
+_MAX_REASON_LENGTH = 500
+_MAX_BOXES = 1000
 
 
 def _first_invalid(path: str, is_valid: Callable[[Any], bool]) -> Callable[[JSON], int | None]:
@@ -151,15 +151,15 @@ def _reference(section: str) -> Sequence[Check]:
     path = f"{section}.reference_number"
     is_bluedart = _has(f"{section}.courier_partner", *BLUEDART)
     return (
-        _no_longer(path, _LONGEST_REFERENCE),
-        _no_longer(path, _LONGEST_BLUEDART_REFERENCE, is_bluedart),
+        _no_longer(path, _MAX_REFERENCE_LENGTH),
+        _no_longer(path, _MAX_BLUEDART_REFERENCE_LENGTH, is_bluedart),
         Check(314, path, params.is_text, "reference_number is not text"),
     )
 
 
-def _no_longer(path: str, longest: int, when: Callable[[JSON], bool] | None = None) -> Check:
-    message = f"reference_number is longer than {longest} characters"
-    return Check(314, path, lambda value: len(str(value)) <= longest, message, when)
+def _no_longer(path: str, max_length: int, when: Callable[[JSON], bool] | None = None) -> Check:
+    message = f"reference_number is longer than {max_length} characters"
+    return Check(314, path, lambda value: len(str(value)) <= max_length, message, when)
 
 
 def _required(version: str, path: str, code: int = 328) -> Sequence[Check]:
@@ -192,7 +192,9 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
         Check(
             310,
             f"{_EITHER}.rvp_reason",
-            lambda reason: isinstance(reason, str) and 0 < len(reason.strip()) <= _LONGEST_REASON,
+            lambda reason: (
+                isinstance(reason, str) and 0 < len(reason.strip()) <= _MAX_REASON_LENGTH
+            ),
             when=is_rvp,
         ),
         Check(
@@ -275,8 +277,8 @@ _OF_B2B = (
     Check(
         314,
         "shipment_info.box_info[]",
-        lambda box: 1 <= box_count(box) <= _MOST_BOXES,
-        f"{{path}}.count must be from 1 to {_MOST_BOXES}",
+        lambda box: 1 <= box_count(box) <= _MAX_BOXES,
+        f"{{path}}.count must be from 1 to {_MAX_BOXES}",
     ),
     Check(328, "shipment_info.reference_number", _is_filled, _MANDATORY),
     *_reference("shipment_info"),

@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT = 288, 432
 _EDGE = 14
 _INSIDE = _WIDTH - 2 * _EDGE
 _PLAIN, _BOLD = "Helvetica", "Helvetica-Bold"
-_MOST_ITEMS = 4
+_MAX_ITEMS = 4
 
 
 def draw(parcel: Parcel, order: Order) -> bytes:
@@ -32,7 +32,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
         f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
         for item in items_of(payload)
     ]
-    more = [f"and {len(items) - _MOST_ITEMS} more"] if items[_MOST_ITEMS:] else []
+    more = [f"and {len(items) - _MAX_ITEMS} more"] if items[_MAX_ITEMS:] else []
     return _pdf(
         f"Label {parcel.waybill}",
         _head(parcel, str(shipment.get("currency_code") or "INR")),
@@ -43,7 +43,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
         _rule(),
         _text(f"Order {parcel.reference_number}", font=_BOLD, size=10),
         _text(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1"),
-        *(_text(line, most=1) for line in (*items[:_MOST_ITEMS], *more)),
+        *(_text(line, max_lines=1) for line in (*items[:_MAX_ITEMS], *more)),
         _rule(),
         *_party(
             "FROM, AND BACK TO IF NOT DELIVERED", people.get("back to") or people["from"], size=9
@@ -84,8 +84,11 @@ def _head(parcel: Parcel, currency: str) -> Flowable:
     is_cod = parcel.order_type == "COD"
     collect = f"Collect {currency} {parcel.cod_value:,.2f}" if is_cod else "Collect nothing"
     cells = (
-        (_text(parcel.courier_name, font=_BOLD, size=16, most=1), "COD" if is_cod else "PREPAID"),
-        (_text(parcel.account_code, most=1), collect),
+        (
+            _text(parcel.courier_name, font=_BOLD, size=16, max_lines=1),
+            "COD" if is_cod else "PREPAID",
+        ),
+        (_text(parcel.account_code, max_lines=1), collect),
     )
     style = (
         *(("LEFTPADDING", (0, 0), (0, -1), 0), ("RIGHTPADDING", (1, 1), (1, 1), 0)),
@@ -109,16 +112,16 @@ def _party(title: str, party: Mapping[str, str], *, size: int) -> Sequence[Flowa
     return (
         _text(title, size=6),
         _text(party.get("name", ""), font=_BOLD, size=size),
-        _text(party.get("address", ""), size=size, most=3),
+        _text(party.get("address", ""), size=size, max_lines=3),
         _text(party.get("place", ""), size=size),
         _text(f"Phone {party.get('phone', '')}", size=size),
     )
 
 
-def _text(text: str, *, font: str = _PLAIN, size: int = 9, most: int = 2) -> Flowable:
+def _text(text: str, *, font: str = _PLAIN, size: int = 9, max_lines: int = 2) -> Flowable:
     # The fonts that every reader of PDF has can show no other letters.
     shown = text.encode("cp1252", "replace").decode("cp1252")
-    lines = simpleSplit(shown, font, size, _INSIDE)[:most]
+    lines = simpleSplit(shown, font, size, _INSIDE)[:max_lines]
     style = ParagraphStyle(font, fontName=font, fontSize=size, leading=size + 2.5)
     return Preformatted("\n".join(lines), style)
 

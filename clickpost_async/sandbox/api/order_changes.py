@@ -14,9 +14,9 @@ from clickpost_async.sandbox.world import scenarios
 from clickpost_async.sandbox.world.clock import DAY, exact
 from clickpost_async.structures import TrackingCode
 
-_LONGEST_WINDOW = 1800
+_MAX_WINDOW = 1800
 _DAYS_UNTIL_COUNTED = 2
-_MOST_DAYS = 366
+_MAX_DAYS = 366
 
 
 @Operation("orders.edit", empty="ACCEPTED")
@@ -81,7 +81,7 @@ def cancel(state: SandboxState, call: SandboxRequest) -> Reply | None:
 @Operation("orders.updated")
 def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     """List the parcels whose newest scan is in a window, page by page."""
-    start, end = params.window(call, _LONGEST_WINDOW)
+    start, end = params.window(call, _MAX_WINDOW)
     after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
     found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
     following = _next_page(call.url, found[size - 1]) if len(found) > size else None
@@ -122,8 +122,8 @@ def _cursor(text: str) -> tuple[float, int]:
 def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
     start, end = (_day(call, name) for name in ("start-date", "end-date"))
-    if (end - start).days >= _MOST_DAYS:
-        raise RefusalError(400, f"At most {_MOST_DAYS} days can be requested")
+    if (end - start).days >= _MAX_DAYS:
+        raise RefusalError(400, f"At most {_MAX_DAYS} days can be requested")
     counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))
     return {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}

@@ -124,10 +124,10 @@ def epoch(call: SandboxRequest, name: str) -> int:
     return int(text)
 
 
-def window(call: SandboxRequest, longest: int) -> tuple[int, int]:
+def window(call: SandboxRequest, max_seconds: int) -> tuple[int, int]:
     """Return the time window of a call; one that is too wide gets a 500, as from ClickPost."""
     start, end = epoch(call, "start_date"), epoch(call, "end_date")
-    if end - start > longest:
-        message = f"(end_date-start_date) diff can not be more than {longest} seconds"
+    if end - start > max_seconds:
+        message = f"(end_date-start_date) diff can not be more than {max_seconds} seconds"
         raise RefusalError(500, message)
     return start, end

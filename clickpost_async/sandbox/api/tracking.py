@@ -13,8 +13,8 @@ from clickpost_async.sandbox.world import scenarios, tracking_codes
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 from clickpost_async.structures import TrackingCode
 
-_MOST_WAYBILLS = 5
-_LONGEST_WAYBILLS = 100
+_MAX_WAYBILLS = 5
+_MAX_WAYBILLS_LENGTH = 100
 # As live, it does not fit into 32 bits.
 _FIRST_CHECKPOINT_ID = 9_600_000_000
 _FIRST_CONSUMER_ID = 475_000_000
@@ -104,8 +104,8 @@ def track(state: SandboxState, call: SandboxRequest) -> Reply:
     params.required(call.query, "waybill", "cp_id")
     courier_partner = params.courier(call.query["cp_id"])
     waybills = [waybill.strip() for waybill in call.query["waybill"].split(",")]
-    if len(waybills) > _MOST_WAYBILLS or len(call.query["waybill"]) > _LONGEST_WAYBILLS:
-        raise RefusalError(400, f"At most {_MOST_WAYBILLS} waybills can be tracked at once")
+    if len(waybills) > _MAX_WAYBILLS or len(call.query["waybill"]) > _MAX_WAYBILLS_LENGTH:
+        raise RefusalError(400, f"At most {_MAX_WAYBILLS} waybills can be tracked at once")
     result: dict[str, object] = {}
     for waybill in waybills:
         parcel = state.parcel(waybill, courier_partner)

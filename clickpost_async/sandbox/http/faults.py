@@ -47,8 +47,8 @@ class Fault(enum.StrEnum):
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
-_MOST_TIMES = 1_000_000
-_LONGEST_LATENCY = 3600
+_MAX_TIMES = 1_000_000
+_MAX_LATENCY = 3600
 
 
 def _chance() -> float:
@@ -67,9 +67,7 @@ class _ScriptedFault:
 class Faults:
     """Probabilities between 0 and 1 for each fault; `latency` is seconds before every response."""
 
-    latency: float = field(
-        default=0.0, validator=[validators.ge(0), validators.le(_LONGEST_LATENCY)]
-    )
+    latency: float = field(default=0.0, validator=[validators.ge(0), validators.le(_MAX_LATENCY)])
     too_many: float = _chance()
     busy: float = _chance()
     server_error: float = _chance()
@@ -99,8 +97,8 @@ class Faults:
             reference_number: The only order that is meant; `None` is any call.
 
         """
-        if not 1 <= times <= _MOST_TIMES:
-            raise ValueError(f"times: must be from 1 to {_MOST_TIMES:,}")
+        if not 1 <= times <= _MAX_TIMES:
+            raise ValueError(f"times: must be from 1 to {_MAX_TIMES:,}")
         with self._lock:
             self._script.append(_ScriptedFault(Fault(fault), times, reference_number))
 

@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Row)
 
 # The number of calls whose bodies are kept, and the size of the largest body, in bytes.
 KEPT = 500
-_LARGEST_BODY = 64 * 1024
+_MAX_BODY_SIZE = 64 * 1024
 
 _RECORDS = (Order, BoughtLabel, Parcel, Scan, Note, LoggedCall)
 _AFFINITIES: Mapping[Any, str] = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
@@ -328,4 +328,4 @@ def _sql(columns: Mapping[str, Any]) -> list[Any]:
 
 
 def _bounded(body: object) -> object:
-    return body if isinstance(body, bytes) and len(body) <= _LARGEST_BODY else b""
+    return body if isinstance(body, bytes) and len(body) <= _MAX_BODY_SIZE else b""

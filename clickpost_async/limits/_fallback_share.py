@@ -25,12 +25,12 @@ class FallbackShare:
         self._clock = clock
         self._seen = -math.inf
         self._next = -math.inf
-        self.held_until = -math.inf
-        self.ask_at = -math.inf
+        self.paused_until = -math.inf
+        self.retry_at = -math.inf
         self._until = -math.inf
         self.lost = False
         # How many pauses there were: slots granted before the last one may be void.
-        self.holds = 0
+        self.pauses = 0
         # How many calls are booked at the shared limiter and not sent yet.
         self._booked = 0
 
@@ -41,17 +41,17 @@ class FallbackShare:
             # Another event loop has another clock: the remaining waits stay the same.
             ahead = self._seen - now
             self._next -= ahead
-            self.held_until -= ahead
-            self.ask_at -= ahead
+            self.paused_until -= ahead
+            self.retry_at -= ahead
             self._until -= ahead
         self._seen = now
         return now
 
-    def hold(self, until: float) -> None:
+    def pause(self, until: float) -> None:
         """Pause all calls until then; of overlapping pauses the later end counts."""
-        if until > self.held_until:
-            self.held_until = until
-            self.holds += 1
+        if until > self.paused_until:
+            self.paused_until = until
+            self.pauses += 1
 
     def keeps_share(self) -> bool:
         """Return whether calls must keep to the share, though the shared limiter may respond."""
@@ -59,7 +59,7 @@ class FallbackShare:
 
     def delay(self) -> float:
         """Return how many seconds the next call must wait, for a pause or for the share."""
-        return max(0.0, self.held_until - self._seen, self._share_begins() - self._seen)
+        return max(0.0, self.paused_until - self._seen, self._share_begins() - self._seen)
 
     def _share_begins(self) -> float:
         if not self.keeps_share():
@@ -87,14 +87,14 @@ class FallbackShare:
         self._booked += calls
         return calls
 
-    def lose(self) -> bool:
+    def mark_lost(self) -> bool:
         """Record that the shared limiter does not respond; return whether that is new."""
         was, self.lost = self.lost, True
         self._pause = min(2 * self._pause, _LATEST) if was else _SOONEST
-        self.ask_at = self._seen + self._pause
+        self.retry_at = self._seen + self._pause
         return not was
 
-    def find(self) -> bool:
+    def mark_found(self) -> bool:
         """Record that the shared limiter responds; return whether that is new."""
         was, self.lost = self.lost, False
         if was:
@@ -105,6 +105,6 @@ class FallbackShare:
         """Keep to the share until all processes have noticed the change."""
         self._until = self._seen + _LATEST * 1.2
 
-    def begin_after(self, line: float) -> None:
-        """Start the share at `line`, or now if that has passed."""
-        self._next = max(self._next, self._seen, line)
+    def begin_after(self, time: float) -> None:
+        """Start the share at `time`, or now if that has passed."""
+        self._next = max(self._next, self._seen, time)

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from clickpost_async.bulk import moment
-from clickpost_async.bulk.moment import Timestamp, boot_id
+from clickpost_async.bulk import timestamp
+from clickpost_async.bulk.timestamp import Timestamp, boot_id
 
 SENT = Timestamp(wall=1e9, clock=500.0, boot="b")
 # What an earlier version of a journal has not recorded.
@@ -21,7 +21,7 @@ def after(seconds: float, *, wall: float | None = None, boot: str = "b") -> Time
 @pytest.fixture(params=["with CLOCK_BOOTTIME", "without"])
 def steady(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has = request.param != "without"
-    monkeypatch.setattr(moment, "_HAS_BOOTTIME", has)
+    monkeypatch.setattr(timestamp, "_HAS_BOOTTIME", has)
     return has
 
 
