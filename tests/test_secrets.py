@@ -78,7 +78,9 @@ class Listening(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages += [record.getMessage(), repr(record.args), repr(vars(record))]
+        # The folder of this clone says nothing of the data, but may have a word of it in its name.
+        shown = vars(record) | {"pathname": record.filename}
+        self.messages += [record.getMessage(), repr(record.args), repr(shown)]
         error = record.exc_info and record.exc_info[1]
         if isinstance(error, OSError) and record.name == "asyncio":
             # In its debug mode asyncio logs the failures of its sockets. Their frames hold what is
