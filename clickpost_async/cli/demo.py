@@ -12,7 +12,7 @@ from rich.table import Table
 from clickpost_async import ClickPost, RetryPolicy
 from clickpost_async.bulk import Pending, Placed, Rejected, Report, Unknown, create, read_orders
 from clickpost_async.bulk.results import ResultsFile
-from clickpost_async.sandbox import Faults, Sandbox, served
+from clickpost_async.sandbox import Faults, Sandbox
 
 # The sandbox's couriers are quick: the delays that real ones need would only cost time.
 _QUICK = RetryPolicy(attempts=6, backoff=0.05, settle_delay=0.2, poll_interval=0.1)
@@ -43,17 +43,17 @@ async def _run(console: Console, file: Path, *, rate: float, faults: bool) -> in
     undecided: list[Unknown | Pending] = []
     results_path = Path(tempfile.mkdtemp(prefix="clickpost-demo-")) / "results.csv"
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(served(sandbox))
+        await stack.enter_async_context(sandbox)
         clickpost = await stack.enter_async_context(
             ClickPost(
                 sandbox.username,
                 sandbox.api_key,
-                base_url=server.url,
+                base_url=sandbox.base_url,
                 rate=rate,
                 retry=_QUICK,
             )
         )
-        console.print(f"sandbox at {server.url}, {total} orders in {file.name}")
+        console.print(f"sandbox at {sandbox.base_url}, {total} orders in {file.name}")
         results = stack.enter_context(ResultsFile(results_path))
         bar = stack.enter_context(_bar(console))
         task = bar.add_task("creating orders", total=total)

@@ -78,11 +78,13 @@ def sandbox(
     import sqlite3
 
     from clickpost_async.sandbox import Sandbox
-    from clickpost_async.sandbox.server import main as serve
+    from clickpost_async.sandbox.sandbox import main as serve
 
     try:
         sandbox = Sandbox(path=file, rate=rate, scan_every=scan_every, seed=seed)
-        serve(sandbox, port=port, webhooks_to=webhooks_to)
+        if webhooks_to:
+            sandbox.webhooks_to(webhooks_to)
+        serve(sandbox, port)
     except sqlite3.Error as error:
         raise SystemExit(f"{file}: {error}") from None
     except ValueError as error:

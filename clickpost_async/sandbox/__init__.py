@@ -22,7 +22,6 @@ if any(find_spec(library) is None for library in ("jinja2", "reportlab", "starle
 from clickpost_async.sandbox.http.faults import Fault, Faults
 from clickpost_async.sandbox.http.traffic import Traffic
 from clickpost_async.sandbox.sandbox import Sandbox
-from clickpost_async.sandbox.server import Served, served
 from clickpost_async.sandbox.store.records import LoggedCall, Order, Parcel, Scan, State
 from clickpost_async.sandbox.store.repository import SandboxStore
 from clickpost_async.sandbox.webhooks import WebhookDelivery
@@ -37,10 +36,8 @@ __all__ = [
     "Sandbox",
     "SandboxStore",
     "Scan",
-    "Served",
     "ShipmentKind",
     "State",
     "Traffic",
     "WebhookDelivery",
-    "served",
 ]

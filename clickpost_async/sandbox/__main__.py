@@ -1,15 +1,13 @@
 """Serve a sandbox from a process of its own: `python -m clickpost_async.sandbox --port 0`."""
 
 import argparse
-import types
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import attrs
 
 from clickpost_async.sandbox.http.faults import Faults
-from clickpost_async.sandbox.sandbox import Sandbox
-from clickpost_async.sandbox.server import main
+from clickpost_async.sandbox.sandbox import Sandbox, main
 from clickpost_async.sandbox.settings import SandboxSettings
 
 _NO_OPTIONS = ("api_key", "password", "faults", "clock")
@@ -23,12 +21,10 @@ def _add_options(
     for setting in attrs.fields(settings):
         if setting.init and setting.name not in without:
             names.append(setting.name)
-            kinds = get_args(setting.type) if isinstance(setting.type, types.UnionType) else ()
-            kind: Any = kinds[0] if kinds else setting.type
+            kind, *_ = get_args(setting.type) or (setting.type,)
             how: dict[str, Any] = {"action": "store_true"} if kind is bool else {"type": kind}
-            parser.add_argument(
-                f"--{setting.name.replace('_', '-')}", default=setting.default, **how
-            )
+            option = f"--{setting.name.replace('_', '-')}"
+            parser.add_argument(option, default=setting.default, **how)
     return names
 
 
@@ -48,12 +44,9 @@ def _run() -> None:
         **{name: given[name] for name in settings},
         faults=Faults(seed=given["seed"], **{name: given[name] for name in faults}),
     )
-    main(
-        sandbox,
-        port=given["port"],
-        webhooks_to=given["webhooks_to"],
-        webhook_token=given["webhook_token"],
-    )
+    if given["webhooks_to"]:
+        sandbox.webhooks_to(given["webhooks_to"], token=given["webhook_token"])
+    main(sandbox, given["port"])
 
 
 if __name__ == "__main__":

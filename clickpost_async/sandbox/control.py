@@ -1,6 +1,5 @@
 """Control of a sandbox from Python and over HTTP: parcels, time, faults, webhooks, its data."""
 
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -13,15 +12,8 @@ from clickpost_async.sandbox.commands import Command, Limit
 from clickpost_async.sandbox.http.faults import Fault, Faults
 from clickpost_async.sandbox.operation import JSON
 from clickpost_async.sandbox.settings import DEFAULT_KEY
-from clickpost_async.sandbox.state import RETURN, SandboxState
-from clickpost_async.sandbox.store.records import (
-    LoggedCall,
-    Note,
-    Order,
-    OrderListRow,
-    Parcel,
-    Scan,
-)
+from clickpost_async.sandbox.state import SandboxState
+from clickpost_async.sandbox.store.records import LoggedCall, Order, OrderListRow, Parcel, Scan
 from clickpost_async.sandbox.store.repository import KEPT
 from clickpost_async.sandbox.webhooks import Hook, WebhookDelivery
 from clickpost_async.sandbox.world import tracking_codes
@@ -106,16 +98,6 @@ class SandboxControl(SandboxState):
     def scans(self, waybill: str) -> Sequence[Scan]:
         """Return the scans of a parcel, the newest first; raises LookupError."""
         return self.scans_of(self.parcel_named(waybill))
-
-    def return_requests(self, limit: int, search: str = "") -> Sequence[Note]:
-        """Return the returns that were requested last, the newest first."""
-        wanted = search.lower()
-        found = [
-            note
-            for note in reversed(self.store.notes(RETURN, 0, math.inf))
-            if wanted in f"{note.about} {note.content['forward_waybill']}".lower()
-        ]
-        return found[:limit]
 
     def requests(self) -> Sequence[LoggedCall]:
         """Return every call received, in the order of the responses."""
@@ -262,16 +244,8 @@ class SandboxControl(SandboxState):
             ValueError: `url` is no loopback address, or a number is out of range.
 
         """
-        hook = Hook(
-            url=url,
-            token=token,
-            header=header,
-            parameter=parameter,
-            events=None if events is None else frozenset(events),
-            attempts=attempts,
-            duplicates=duplicates,
-            out_of_order=out_of_order,
-        )
+        chosen = None if events is None else frozenset(events)
+        hook = Hook(url, token, header, parameter, chosen, attempts, duplicates, out_of_order)
         self.webhooks.send_to(hook)
 
     @Command("/webhooks/{number}/push")
@@ -283,9 +257,8 @@ class SandboxControl(SandboxState):
     def set_faults(self, **chances: float) -> Mapping[str, float]:
         """Set the probabilities of faults, and `latency` in seconds; returns all of them."""
         known = self.faults.chances()
-        for name in chances:
-            if name not in known:
-                raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
+        for name in chances.keys() - known.keys():
+            raise ValueError(f"faults: {name[:40]!r} is none of {', '.join(known)}")
         # All are checked before one is set.
         for faults in (Faults(), self.faults):
             for name, chance in chances.items():

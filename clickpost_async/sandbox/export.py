@@ -6,7 +6,6 @@ Personal data and credentials are replaced by placeholders.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,9 +36,8 @@ def of(calls: Sequence[LoggedCall]) -> Mapping[str, JSON]:
     for logged in reversed(calls):
         call = _call(logged)
         if logged.http_status and logged.response and call in CATALOG:
-            sample = _sample(logged, call)
             name = f"{call.replace('.', '/')}--{logged.code}-{logged.id}.json"
-            made[name] = sample
+            made[name] = _sample(logged, call)
     return made
 
 
@@ -62,12 +60,7 @@ def _sample(logged: LoggedCall, call: str) -> JSON:
         "source": f"the sandbox, {day(logged.at)}",
         "call": call,
         **_arguments(logged, body),
-        "request": {
-            "method": logged.method,
-            "path": logged.path,
-            "query": query,
-            "body": body,
-        },
+        "request": {"method": logged.method, "path": logged.path, "query": query, "body": body},
         "response": {"http_status": logged.http_status, "body": received},
         **_meaning(call, logged.http_status, received),
     }
@@ -75,9 +68,8 @@ def _sample(logged: LoggedCall, call: str) -> JSON:
 
 def _call(logged: LoggedCall) -> str:
     """Return the client's name of the call: a fetch by reference is a find."""
-    found = re.fullmatch(r"orders\.fetch_(india|world)", logged.operation)
-    by_reference = found and "reference_number" in logged.query
-    return f"orders.find_{found[1]}" if found and by_reference else logged.operation
+    by_reference = "reference_number" in logged.query
+    return logged.operation.replace(".fetch_", ".find_") if by_reference else logged.operation
 
 
 def _arguments(logged: LoggedCall, body: object) -> JSON:
@@ -85,17 +77,16 @@ def _arguments(logged: LoggedCall, body: object) -> JSON:
     if logged.operation in _TAKE_NO_PAYLOAD:
         return {}
     if isinstance(body, Mapping):
-        return {"args": [{name: body[name] for name in body if name != "key"}], "kwargs": {}}
-    if isinstance(body, list):
+        body = {name: body[name] for name in body if name != "key"}
+    if isinstance(body, dict | list):
         return {"args": [body], "kwargs": {}}
     if not logged.operation.startswith(("orders.fetch_", "orders.find_")):
         return {}
     if "reference_number" in query:
         return {"args": [query["reference_number"]], "kwargs": {}}
-    courier_partner = query.get("cp_id", "")
-    known = courier_partner.isdecimal() and "awb" in query
-    kwargs = {"courier_partner": int(courier_partner)} if known else {}
-    return {"args": [query["awb"]], "kwargs": kwargs} if known else {}
+    if "awb" not in query or not query.get("cp_id", "").isdecimal():
+        return {}
+    return {"args": [query["awb"]], "kwargs": {"courier_partner": int(query["cp_id"])}}
 
 
 def _meaning(call: str, http_status: int, received: object) -> JSON:

@@ -1,10 +1,12 @@
 """An operation of the sandbox: its credentials, requests and responses."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from attrs import Factory, define, field, frozen
+from starlette.responses import HTMLResponse, Response
 
 from clickpost_async._codec.endpoint import Auth, Endpoint
 from clickpost_async.endpoints import CATALOG
@@ -62,6 +64,15 @@ class Reply:
     def code(self) -> int:
         """ClickPost's code, or else the HTTP status."""
         return self.http_status if self.status is None else self.status
+
+    def response(self) -> Response:
+        """Return the HTTP response, without faults."""
+        if isinstance(self.body, str):
+            text = self.body
+            page = f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>"
+            return HTMLResponse(page, self.http_status, dict(self.headers))
+        content = json.dumps(self.body, separators=(",", ":"))
+        return Response(content, self.http_status, dict(self.headers), "application/json")
 
 
 # ClickPost's page of error codes.

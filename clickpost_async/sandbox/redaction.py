@@ -6,8 +6,8 @@ from functools import cache
 
 from clickpost_async._codec.redaction import personal_names
 from clickpost_async.endpoints import CATALOG
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.payload import address
 
 _SECRETS = frozenset({"key", "username", "user_name", "password", "token", "security_key"})
 _NAMES_OF_THINGS = (
@@ -15,6 +15,7 @@ _NAMES_OF_THINGS = (
     *("account_type__account_name", "account_type__courier_partner__name"),
 )
 
+PLACEHOLDER_CREDENTIALS = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
 PLACEHOLDER_PERSON: Mapping[str, str] = {
     "name": "Asha Tester",
     "phone": "9000000001",
@@ -40,11 +41,10 @@ def redact(value: object) -> object:
 
 def replaced(value: object) -> object:
     """Return JSON with placeholder data, which still pass every validation."""
-    secrets = {"key": "not-a-real-key", "username": "acme", "user_name": "acme"}
     return _changed(
         value,
         lambda kind, _: PLACEHOLDER_PERSON[kind],
-        lambda name: secrets.get(name, f"not-a-real-{name}"),
+        lambda name: PLACEHOLDER_CREDENTIALS.get(name, f"not-a-real-{name}"),
     )
 
 
@@ -96,7 +96,7 @@ def _personal() -> frozenset[str]:
 def people_in(payload: JSON) -> Mapping[str, Mapping[str, str]]:
     """Return an order's sender and recipient, v3 or v4: name, phone, e-mail, address of each."""
     sides = {"from": "pickup", "to": "drop", "back to": "return"}
-    addresses = {role: address(payload, side) for role, side in sides.items()}
+    addresses = {role: params.address(payload, side) for role, side in sides.items()}
     return {role: _party(found) for role, found in addresses.items() if found}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 import anyio
@@ -41,8 +42,7 @@ class SandboxState(SandboxSettings):
 
     def secret(self, purpose: str) -> str:
         """Return a security key, which looks like a UUID."""
-        digits = self.noise(purpose).hex()
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return str(UUID(bytes=self.noise(purpose)))
 
     def creating(self, reference_number: str) -> anyio.Lock:
         """Return the lock of a reference number, to be held while its order is created."""

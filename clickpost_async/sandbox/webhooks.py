@@ -22,18 +22,18 @@ _TIMEOUT = 5
 _KEPT = 200
 
 
-@frozen(kw_only=True)
+@frozen
 class Hook:
-    """Where webhooks are sent; all of them, or those of selected notification events."""
+    """Where webhooks are sent; the options are those of `Sandbox.webhooks_to`."""
 
     url: str = field(validator=lambda _, __, url: _check_loopback(url))
-    token: str | None = field(default=None, repr=False)
-    header: str = "webhook_key"
-    parameter: str | None = None
-    events: Collection[int] | None = None
-    attempts: int = field(default=3, validator=ge(1))
-    duplicates: int = field(default=0, validator=ge(0))
-    out_of_order: bool = False
+    token: str | None = field(repr=False)
+    header: str
+    parameter: str | None
+    events: Collection[int] | None
+    attempts: int = field(validator=ge(1))
+    duplicates: int = field(validator=ge(0))
+    out_of_order: bool
 
     def request(self, http: httpx.AsyncClient, payload: JSON) -> httpx.Request:
         """Return the request, with the token as the dashboard's form would send it."""

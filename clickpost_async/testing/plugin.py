@@ -32,6 +32,5 @@ def clickpost_sandbox(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Sandbox]":
     try:
         yield sandbox
     finally:
-        sandbox.stop()
         sandbox.close()
         reset()

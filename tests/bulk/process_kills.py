@@ -20,7 +20,7 @@ from typing import Any
 from attrs import define, field
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from tests.helpers.http_server import until
 
 
@@ -113,13 +113,13 @@ async def play(
     sandbox = Watching(journal, racy=True, courier_seconds=courier_seconds)
     killed = starts = 0
     kinds: Counter[str] = Counter()
-    async with served(sandbox) as server:
+    async with sandbox:
         ended = False
         while not ended:
             starts += 1
             assert starts <= kills + 20, "it does not come to its end"
             child = await start(
-                server.url, journal, orders=orders, settling=settling, look_up=look_up
+                sandbox.base_url, journal, orders=orders, settling=settling, look_up=look_up
             )
             assert child.stdout is not None
             # Some are killed before the first outcome, most in the middle.

@@ -10,7 +10,6 @@ import pytest
 
 from clickpost_async.bulk import status
 from clickpost_async.bulk.records import JournalState
-from clickpost_async.sandbox import served
 from tests.bulk.process_crash import POINTS, TRANSITIONS
 from tests.bulk.process_kills import Watching
 from tests.helpers.http_server import until
@@ -33,9 +32,9 @@ async def test_l02_kill_at_any_point_of_any_transition_loses_and_duplicates_noth
 ) -> None:
     journal = tmp_path / "run.db"
     sandbox = Watching(journal, racy=True, courier_seconds=0.01)
-    async with served(sandbox) as server:
-        killed = await run(server.url, str(journal), "--at", transition, point)
-        ended = await run(server.url, str(journal))
+    async with sandbox:
+        killed = await run(sandbox.base_url, str(journal), "--at", transition, point)
+        ended = await run(sandbox.base_url, str(journal))
         await until(lambda: not sandbox.traffic.in_flight)
 
     assert (killed, ended) == (-signal.SIGKILL, 0)

@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from clickpost_async.sandbox import served
 from tests.bulk.killed_run import AT_ONCE, reference
 from tests.bulk.process_kills import Verdict, Watching, play, start
 
@@ -66,13 +65,13 @@ async def test_control_without_a_settle_delay_a_kill_buys_labels_twice(
     monkeypatch.setattr(anyio, "sleep", courier)
     journal = tmp_path / "run.db"
     sandbox = Watching(journal, racy=True, courier_seconds=HELD)
-    async with served(sandbox) as server:
+    async with sandbox:
         try:
-            first = await start(server.url, journal, orders=60, settling=0.0, look_up=False)
+            first = await start(sandbox.base_url, journal, orders=60, settling=0.0, look_up=False)
             await holds(lambda: len(sandbox.ledger()) == AT_ONCE)
             first.kill()
             await first.wait()
-            second = await start(server.url, journal, orders=60, settling=0.0, look_up=False)
+            second = await start(sandbox.base_url, journal, orders=60, settling=0.0, look_up=False)
             await holds(lambda: any(len(bought) > 1 for bought in sandbox.ledger().values()))
         finally:
             released.set()

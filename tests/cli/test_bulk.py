@@ -28,7 +28,6 @@ from clickpost_async.cli import bulk_runner
 from clickpost_async.cli.label_downloads import LabelDownloads, file_name
 from clickpost_async.cli.order_files import OrderFile, Part, SourceRows
 from clickpost_async.sandbox import Faults, Sandbox
-from clickpost_async.sandbox.server import Served
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
 from tests.helpers.command_line import run_command_line
@@ -44,29 +43,26 @@ KEY = "not-a-real-key-of-the-command-line"
 BRISK = ("--settle-delay", "0.5")
 
 
-def serve(**settings: Any) -> Iterator[Served]:
+def serve(**settings: Any) -> Iterator[Sandbox]:
     with Sandbox(api_key=KEY, **settings) as sandbox:
-        server = Served(sandbox)
-        try:
-            yield server
-        finally:
-            server.stop()
+        sandbox.start()
+        yield sandbox
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
+def sandbox() -> Iterator[Sandbox]:
     yield from serve()
 
 
 @pytest.fixture
-def slow() -> Iterator[Served]:
+def slow() -> Iterator[Sandbox]:
     yield from serve(courier_seconds=1.0)
 
 
-def environ(server: Served, **more: str) -> dict[str, str]:
+def environ(sandbox: Sandbox, **more: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
-    return inherited | account | {"CLICKPOST_BASE_URL": server.url} | more
+    return inherited | account | {"CLICKPOST_BASE_URL": sandbox.base_url} | more
 
 
 def command(*arguments: object) -> list[str]:
@@ -80,9 +76,9 @@ def bulk(
 
 
 def push(
-    server: Served, *arguments: object, stdin: bytes = b"", **more: str
+    sandbox: Sandbox, *arguments: object, stdin: bytes = b"", **more: str
 ) -> subprocess.CompletedProcess[str]:
-    return bulk(*arguments, stdin=stdin, environ=environ(server, **more))
+    return bulk(*arguments, stdin=stdin, environ=environ(sandbox, **more))
 
 
 def orders(*references: str, **changes: Any) -> str:
@@ -104,17 +100,17 @@ def table(path: Path) -> list[Mapping[str, str]]:
 
 
 def test_bulk_places_a_file_and_the_same_command_again_buys_nothing(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-3"))
     job = (file, "--journal", tmp_path / "run.db", "--results", tmp_path / "results.csv")
 
-    first = push(served, *job)
-    bought = dict(served.sandbox.ledger())
-    second = push(served, *job)
+    first = push(sandbox, *job)
+    bought = dict(sandbox.ledger())
+    second = push(sandbox, *job)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert served.sandbox.ledger() == bought
+    assert sandbox.ledger() == bought
     assert {
         row["reference_number"]: (row["waybill"],) for row in table(tmp_path / "results.csv")
     } == (bought)
@@ -124,13 +120,13 @@ def test_bulk_places_a_file_and_the_same_command_again_buys_nothing(
 
 
 def test_rejected_orders_are_in_the_errors_file_and_the_exit_code(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     wrong = india_order("B-2")
     wrong["drop_info"]["drop_pincode"] = "41100"
     file = saved(tmp_path / "day.jsonl", orders("B-1") + json.dumps(wrong) + "\n")
 
-    done = push(served, file, "--errors", tmp_path / "errors.csv")
+    done = push(sandbox, file, "--errors", tmp_path / "errors.csv")
 
     assert done.returncode == 3
     [error] = table(tmp_path / "errors.csv")
@@ -141,32 +137,32 @@ def test_rejected_orders_are_in_the_errors_file_and_the_exit_code(
 
 
 def test_unknown_outcome_sets_the_exit_code_and_is_settled_by_resolve(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    served.sandbox.faults.drop_after = 1.0
+    sandbox.faults.drop_after = 1.0
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
     journal = tmp_path / "run.db"
 
-    held = push(served, file, "--journal", journal, "--no-resend", *BRISK)
-    shown = push(served, "status", journal)
-    served.sandbox.faults.drop_after = 0.0
-    settled = push(served, "resolve", journal, *BRISK)
-    after = push(served, "status", journal)
+    held = push(sandbox, file, "--journal", journal, "--no-resend", *BRISK)
+    shown = push(sandbox, "status", journal)
+    sandbox.faults.drop_after = 0.0
+    settled = push(sandbox, "resolve", journal, *BRISK)
+    after = push(sandbox, "status", journal)
 
     assert (held.returncode, shown.returncode, settled.returncode, after.returncode) == (4, 4, 0, 0)
     assert "unknown: row 1, B-1: orders.create_india: " in held.stderr
     assert "in doubt: no response received" in shown.stdout
     assert "bulk resolve" in shown.stdout
-    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-1": 1}
+    assert {name: len(bought) for name, bought in sandbox.ledger().items()} == {"B-1": 1}
 
 
-def test_key_that_is_refused_halts_the_run(served: Served, tmp_path: Path) -> None:
+def test_key_that_is_refused_halts_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(300))))
 
-    done = push(served, file, CLICKPOST_API_KEY="a-wrong-key-that-is-obviously-fake")
+    done = push(sandbox, file, CLICKPOST_API_KEY="a-wrong-key-that-is-obviously-fake")
 
     assert done.returncode == 5
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
     assert "give --journal" in done.stderr
     assert "a-wrong-key" not in done.stderr
 
@@ -185,14 +181,14 @@ def test_check_prints_every_mistake_and_needs_no_account(tmp_path: Path) -> None
     assert "2 rows: 1 order, 1 rejected" in done.stderr
 
 
-def test_orders_may_come_from_standard_input(served: Served) -> None:
-    done = push(served, "-", stdin=orders("B-1", "B-2").encode())
+def test_orders_may_come_from_standard_input(sandbox: Sandbox) -> None:
+    done = push(sandbox, "-", stdin=orders("B-1", "B-2").encode())
 
     assert done.returncode == 0, done.stderr
-    assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
+    assert sandbox.ledger().keys() == {"B-1", "B-2"}
 
 
-def test_foreign_file_is_read_with_a_map(served: Served, tmp_path: Path) -> None:
+def test_foreign_file_is_read_with_a_map(sandbox: Sandbox, tmp_path: Path) -> None:
     order = india_order("B-1")
     fields = {
         **{f"pickup_info.{name}": value for name, value in order["pickup_info"].items()},
@@ -213,25 +209,25 @@ def test_foreign_file_is_read_with_a_map(served: Served, tmp_path: Path) -> None
     )
     file = saved(tmp_path / "day.csv", "Our No\nB-1\nB-2\n")
 
-    done = push(served, file, "--map", columns)
+    done = push(sandbox, file, "--map", columns)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert served.sandbox.ledger().keys() == {"B-1", "B-2"}
+    assert sandbox.ledger().keys() == {"B-1", "B-2"}
 
 
 def test_labels_are_downloaded_and_merged_in_the_order_of_the_file(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B/1", "B-2", "B-3"))
 
-    done = push(served, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
+    done = push(sandbox, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
 
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "labels").iterdir()} == {
         *(f"{file_name('B/1')}.pdf", "B-2.pdf", "B-3.pdf"),
     }
     texts = [page.extract_text() for page in pypdf.PdfReader(tmp_path / "all.pdf").pages]
-    bought = served.sandbox.ledger()
+    bought = sandbox.ledger()
     assert [
         bought[name][0] in text for name, text in zip(("B/1", "B-2", "B-3"), texts, strict=True)
     ]
@@ -300,36 +296,38 @@ async def test_stop_ends_the_downloads_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_label_that_cannot_be_downloaded_sets_the_exit_code(served: Served, tmp_path: Path) -> None:
+def test_label_that_cannot_be_downloaded_sets_the_exit_code(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
     folder = tmp_path / "labels"
     (folder / "B-1.pdf").mkdir(parents=True)
 
-    done = push(served, file, "--labels", folder)
+    done = push(sandbox, file, "--labels", folder)
 
     assert done.returncode == 1, done.stderr
     assert "1 labels were not downloaded" in done.stderr
     assert (folder / "B-2.pdf").is_file()
 
 
-def test_labels_folder_that_is_a_file_is_refused(served: Served, tmp_path: Path) -> None:
+def test_labels_folder_that_is_a_file_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
-    done = push(served, file, "--labels", file)
+    done = push(sandbox, file, "--labels", file)
 
     assert done.returncode == 2, done.stderr
     assert f"{file}: File exists" in done.stderr
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
 
 
-def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
+def test_merging_needs_the_labels(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
-    done = push(served, file, "--merge", tmp_path / "all.pdf")
+    done = push(sandbox, file, "--merge", tmp_path / "all.pdf")
 
     assert done.returncode == 2
     assert "--labels" in done.stderr
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
 
 
 @pytest.mark.parametrize(
@@ -344,33 +342,33 @@ def test_merging_needs_the_labels(served: Served, tmp_path: Path) -> None:
     ],
 )
 def test_unusable_input_is_named_and_nothing_is_sent(
-    arguments: list[str], words: str, served: Served, tmp_path: Path
+    arguments: list[str], words: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     saved(tmp_path / "day.jsonl", orders("B-1"))
     names = [f"{tmp_path}/{name}" if "." in name else name for name in arguments]
 
-    done = push(served, *names)
+    done = push(sandbox, *names)
 
     assert done.returncode not in (0, 3, 4)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
 
 
 def interrupted(
-    server: Served, tmp_path: Path, *, times: int, by: signal.Signals = signal.SIGINT
+    sandbox: Sandbox, tmp_path: Path, *, times: int, by: signal.Signals = signal.SIGINT
 ) -> int:
     """Interrupt a run of a hundred slow orders after the first of them were placed."""
     file = saved(tmp_path / "day.jsonl", orders(*(f"B-{number}" for number in range(100))))
     journal = tmp_path / "run.db"
     with subprocess.Popen(
         command(file, "--journal", journal, "--max-concurrency", 5),
-        env=environ(server),
+        env=environ(sandbox),
         stderr=subprocess.PIPE,
     ) as running:
         for _ in range(2000):
             # The first are placed and written down, the next are under way for a second.
-            if server.sandbox.ledger():
+            if sandbox.ledger():
                 stands = status(journal)
                 if stands.counts[JournalState.PLACED] == stands.in_doubt == 5:
                     break
@@ -484,29 +482,29 @@ async def test_quiet_run_prints_no_progress(
 
 
 def test_order_whose_row_has_changed_keeps_its_waybill_in_the_results(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     results = tmp_path / "results.csv"
     job = ("--journal", tmp_path / "run.db", "--results", results)
-    first = push(served, saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), *job)
+    first = push(sandbox, saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), *job)
     changed = orders("B-1", drop_info__drop_city="Thane") + orders("B-2")
-    second = push(served, saved(tmp_path / "day.jsonl", changed), *job)
+    second = push(sandbox, saved(tmp_path / "day.jsonl", changed), *job)
 
     assert (first.returncode, second.returncode) == (0, 0), second.stderr
     assert {row["reference_number"]: (row["waybill"],) for row in table(results)} == (
-        served.sandbox.ledger()
+        sandbox.ledger()
     )
     assert "the row has changed" in table(results)[0]["reasons"] + table(results)[1]["reasons"]
     assert "1 changed since they were sent" in second.stderr
 
 
 def test_reference_number_of_two_orders_is_reported_with_both_rows(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     twice = orders("B-1") + orders("B-2") + orders("B-1", drop_info__drop_name="Another Person")
     file = saved(tmp_path / "day.jsonl", twice)
 
-    done = push(served, file, "--errors", tmp_path / "errors.csv")
+    done = push(sandbox, file, "--errors", tmp_path / "errors.csv")
 
     assert done.returncode == 3
     first, second = sorted(error["reasons"] for error in table(tmp_path / "errors.csv"))
@@ -514,13 +512,13 @@ def test_reference_number_of_two_orders_is_reported_with_both_rows(
     assert "row 3 has the same reference number" in first
     assert "row 3" in second
     assert "row 1 has the same reference number" in second
-    assert {name: len(bought) for name, bought in served.sandbox.ledger().items()} == {"B-2": 1}
+    assert {name: len(bought) for name, bought in sandbox.ledger().items()} == {"B-2": 1}
 
 
-def test_label_of_a_repeated_order_is_printed_once(served: Served, tmp_path: Path) -> None:
+def test_label_of_a_repeated_order_is_printed_once(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2", "B-1"))
 
-    done = push(served, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
+    done = push(sandbox, file, "--labels", tmp_path / "labels", "--merge", tmp_path / "all.pdf")
 
     assert done.returncode == 0, done.stderr
     assert len(pypdf.PdfReader(tmp_path / "all.pdf").pages) == 2
@@ -529,24 +527,24 @@ def test_label_of_a_repeated_order_is_printed_once(served: Served, tmp_path: Pat
 
 @pytest.mark.fault("L08")
 def test_l08_run_interrupted_once_finishes_orders_in_flight_and_resumes_later(
-    slow: Served, tmp_path: Path
+    slow: Sandbox, tmp_path: Path
 ) -> None:
     ended = interrupted(slow, tmp_path, times=1)
     stands = status(tmp_path / "run.db")
-    placed = len(slow.sandbox.ledger())
+    placed = len(slow.ledger())
 
     assert ended == 130
     assert (stands.in_doubt, placed < 100) == (0, True)
 
     again = push(slow, tmp_path / "day.jsonl", "--journal", tmp_path / "run.db", *BRISK)
     assert again.returncode == 0, again.stderr
-    ledger = slow.sandbox.ledger()
+    ledger = slow.ledger()
     assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
 
 
 @pytest.mark.fault("L08")
 def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
-    slow: Served, tmp_path: Path
+    slow: Sandbox, tmp_path: Path
 ) -> None:
     ended = interrupted(slow, tmp_path, times=2)
 
@@ -555,19 +553,19 @@ def test_l08_run_interrupted_twice_exits_at_once_with_orders_in_doubt(
 
     again = push(slow, tmp_path / "day.jsonl", "--journal", tmp_path / "run.db", *BRISK)
     assert again.returncode == 0, again.stderr
-    ledger = slow.sandbox.ledger()
+    ledger = slow.ledger()
     assert (len(ledger), {len(bought) for bought in ledger.values()}) == (100, {1})
 
 
 @pytest.mark.fault("L08")
 @pytest.mark.parametrize("options", [["--dry-run"], []])
 def test_l08_one_signal_ends_the_reading_of_a_file(
-    options: list[str], served: Served, tmp_path: Path
+    options: list[str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     # The first pass reads to the end of a file that has none.
     line = json.dumps(india_order("B-1")) + "\n"
     with subprocess.Popen(
-        command("-", *options), env=environ(served), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        command("-", *options), env=environ(sandbox), stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
         assert running.stdin is not None
         running.stdin.write(line.encode() * 2000)
@@ -587,7 +585,7 @@ def test_l08_one_signal_ends_the_reading_of_a_file(
 
 @pytest.mark.fault("L08")
 def test_l08_run_whose_terminal_is_closed_finishes_orders_in_flight(
-    slow: Served, tmp_path: Path
+    slow: Sandbox, tmp_path: Path
 ) -> None:
     # A shell and the kernel may send a signal each.
     ended = interrupted(slow, tmp_path, times=2, by=signal.SIGHUP)
@@ -596,33 +594,33 @@ def test_l08_run_whose_terminal_is_closed_finishes_orders_in_flight(
     assert status(tmp_path / "run.db").in_doubt == 0
 
 
-def test_run_under_nohup_survives_the_end_of_its_terminal(served: Served, tmp_path: Path) -> None:
+def test_run_under_nohup_survives_the_end_of_its_terminal(sandbox: Sandbox, tmp_path: Path) -> None:
     names = [f"B-{number}" for number in range(30)]
     file = saved(tmp_path / "day.jsonl", orders(*names))
     script = "trap '' HUP; \"$@\" & run=$!; while kill -HUP $run; do sleep 0.05; done; wait $run"
 
     done = subprocess.run(
         ["sh", "-c", script, "sh", *command(file, "--rate", 30)],
-        env=environ(served),
+        env=environ(sandbox),
         capture_output=True,
         check=False,
         timeout=60,
     )
 
     assert done.returncode == 0, done.stderr
-    assert set(served.sandbox.ledger()) == set(names)
+    assert set(sandbox.ledger()) == set(names)
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_run_whose_messages_cannot_be_written_ends_as_any_other(
-    streams: str, served: Served, tmp_path: Path
+    streams: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file, results = saved(tmp_path / "day.jsonl", orders("B-1", "B-2")), tmp_path / "results.csv"
     words = command(file, "--journal", tmp_path / "run.db", "--results", results)
 
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {streams}', "sh", *words],
-        env=environ(served),
+        env=environ(sandbox),
         capture_output=True,
         check=False,
         timeout=60,
@@ -634,11 +632,11 @@ def test_run_whose_messages_cannot_be_written_ends_as_any_other(
     assert status(tmp_path / "run.db").counts[JournalState.PLACED] == 2
 
 
-def show_bar(server: Served, file: Path, **more: str) -> bytes:
+def show_bar(sandbox: Sandbox, file: Path, **more: str) -> bytes:
     """Return what a run writes to a terminal."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
-        command(file), env=environ(server, TERM="xterm", **more), stderr=theirs
+        command(file), env=environ(sandbox, TERM="xterm", **more), stderr=theirs
     )
     os.close(theirs)
     shown = b""
@@ -652,19 +650,19 @@ def show_bar(server: Served, file: Path, **more: str) -> bytes:
     return shown
 
 
-def test_terminal_shows_a_bar(served: Served, tmp_path: Path) -> None:
+def test_terminal_shows_a_bar(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
-    shown = show_bar(served, file, COLUMNS="150")
+    shown = show_bar(sandbox, file, COLUMNS="150")
 
     assert b"2 placed, 0 rejected, 0 undecided, 0 waiting" in shown
     assert b"2/2" in shown
 
 
 def test_faults_on_the_way_cost_no_order(tmp_path: Path) -> None:
-    for server in serve(faults=Faults(seed=5, drop_after=0.1)):
+    for sandbox in serve(faults=Faults(seed=5, drop_after=0.1)):
         names = [f"B-{number}" for number in range(50)]
-        done = push(server, saved(tmp_path / "day.jsonl", orders(*names)))
-        ledger = server.sandbox.ledger()
+        done = push(sandbox, saved(tmp_path / "day.jsonl", orders(*names)))
+        ledger = sandbox.ledger()
 
         assert done.returncode == 0, done.stderr
         assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
@@ -677,20 +675,20 @@ def test_l09_suspended_process_continues_without_a_burst_or_a_second_label(
     names = [f"B-{number}" for number in range(60)]
     file = saved(tmp_path / "day.jsonl", orders(*names))
     # A server that sees calls late sees them closer together: there is room for 0.7 s of that.
-    for server in serve(courier_seconds=0.05, rate=25, burst=35):
+    for sandbox in serve(courier_seconds=0.05, rate=25, burst=35):
         with subprocess.Popen(
-            command(file, "--quiet"), env=environ(server, CLICKPOST_RATE="20/1s")
+            command(file, "--quiet"), env=environ(sandbox, CLICKPOST_RATE="20/1s")
         ) as running:
             for _ in range(2000):
-                if len(server.sandbox.ledger()) >= 10:
+                if len(sandbox.ledger()) >= 10:
                     break
                 time.sleep(0.01)
             running.send_signal(signal.SIGSTOP)
             time.sleep(1.5)
             running.send_signal(signal.SIGCONT)
             assert running.wait(timeout=60) == 0
-        arrivals = server.sandbox.requests()
-        ledger = server.sandbox.ledger()
+        arrivals = sandbox.requests()
+        ledger = sandbox.ledger()
 
         assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
         assert {arrival.status for arrival in arrivals} == {200}
@@ -698,7 +696,7 @@ def test_l09_suspended_process_continues_without_a_burst_or_a_second_label(
 
 @pytest.mark.fault("L10")
 def test_l10_process_without_free_file_descriptors_sends_nothing_it_cannot_account_for(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     names = [f"B-{number}" for number in range(200)]
     file = saved(tmp_path / "day.jsonl", orders(*names))
@@ -709,45 +707,47 @@ def test_l10_process_without_free_file_descriptors_sends_nothing_it_cannot_accou
         check=False,
         capture_output=True,
         timeout=60,
-        env=environ(served),
+        env=environ(sandbox),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
     )
-    fed = push(served, file, "--journal", journal, *BRISK)
+    fed = push(sandbox, file, "--journal", journal, *BRISK)
 
     assert b"Traceback" not in starved.stderr
     assert starved.returncode in (0, 4)
     assert fed.returncode == 0, fed.stderr
-    ledger = served.sandbox.ledger()
+    ledger = sandbox.ledger()
     assert {name: len(bought) for name, bought in ledger.items()} == dict.fromkeys(names, 1)
 
 
 @pytest.mark.fault("R01")
 @pytest.mark.parametrize("redis", ["redis://:not-a-real-password@127.0.0.1:1", "nonsense", ""])
 def test_r01_unreachable_fleet_is_reported_in_one_line(
-    served: Served, tmp_path: Path, redis: str
+    sandbox: Sandbox, tmp_path: Path, redis: str
 ) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
-    done = push(served, file, "--fleet", CLICKPOST_REDIS_URL=redis)
+    done = push(sandbox, file, "--fleet", CLICKPOST_REDIS_URL=redis)
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in line
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
 
 
-def test_redis_password_among_the_arguments_is_warned_about(served: Served, tmp_path: Path) -> None:
+def test_redis_password_among_the_arguments_is_warned_about(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1"))
 
     # Without --fleet, which it implies: the orders are not sent from here.
-    done = push(served, file, "--redis", "redis://:not-a-real-password@127.0.0.1:1")
+    done = push(sandbox, file, "--redis", "redis://:not-a-real-password@127.0.0.1:1")
 
     warning, reason = done.stderr.splitlines()
     assert "set CLICKPOST_REDIS_URL instead" in warning
     assert reason.startswith("cannot use the fleet's Redis: ")
     assert "not-a-real-password" not in done.stderr
-    assert served.sandbox.ledger() == {}
+    assert sandbox.ledger() == {}
 
 
 # --- files that are not harmed, and errors of use ------------------------------------------------
@@ -778,19 +778,19 @@ def test_output_that_is_the_input_is_refused_and_the_input_stays(
 @pytest.mark.fault("L05")
 @pytest.mark.parametrize("option", ["--results", "--errors"])
 def test_l05_run_stops_where_its_output_cannot_be_written(
-    option: str, served: Served, tmp_path: Path
+    option: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     wrong = json.dumps(india_order("B-0", drop_info__drop_pincode="41100")) + "\n"
     file = saved(tmp_path / "day.jsonl", wrong + orders(*(f"B-{n}" for n in range(1, 200))))
     journal = tmp_path / "run.db"
 
-    done = push(served, file, option, "/dev/full", "--journal", journal, "--max-concurrency", 2)
+    done = push(sandbox, file, option, "/dev/full", "--journal", journal, "--max-concurrency", 2)
 
     assert done.returncode == 1
     assert "/dev/full cannot be written: No space left on device" in done.stderr
     assert "run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(served.sandbox.ledger()) < 199
+    assert len(sandbox.ledger()) < 199
     assert status(journal).in_doubt == 0
 
 
@@ -909,7 +909,7 @@ def test_map_is_written_once_and_a_template_can_be_checked(tmp_path: Path) -> No
 
 
 def test_run_shows_its_first_rejections_and_where_the_others_are(
-    served: Served, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     wrong = [
         json.dumps(india_order(f"W-{number}", drop_info__drop_pincode="41100"))
@@ -917,8 +917,8 @@ def test_run_shows_its_first_rejections_and_where_the_others_are(
     ]
     file = saved(tmp_path / "day.jsonl", orders("B-1") + "\n".join(wrong) + "\n")
 
-    done = push(served, file, "--quiet", "--rate", "50/1s")
-    listed = push(served, file, "--quiet", "--errors", tmp_path / "errors.jsonl")
+    done = push(sandbox, file, "--quiet", "--rate", "50/1s")
+    listed = push(sandbox, file, "--quiet", "--errors", tmp_path / "errors.jsonl")
 
     lines = done.stderr.splitlines()
     assert sum(line.startswith("rejected: row ") for line in lines) == 10
@@ -977,18 +977,18 @@ def test_references_that_differ_have_labels_that_differ() -> None:
     assert len({file_name(reference).casefold() for reference in references}) == len(references)
 
 
-def test_bar_of_a_narrow_terminal_keeps_its_count(served: Served, tmp_path: Path) -> None:
+def test_bar_of_a_narrow_terminal_keeps_its_count(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
-    shown = show_bar(served, file, COLUMNS="80")
+    shown = show_bar(sandbox, file, COLUMNS="80")
 
     assert b"2/2" in shown
     plain = re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", shown).decode()
     assert max(len(line) for line in re.split(r"[\r\n]", plain)) <= 80
 
 
-def test_summary_on_a_terminal_is_a_table_of_80_columns(served: Served, tmp_path: Path) -> None:
+def test_summary_on_a_terminal_is_a_table_of_80_columns(sandbox: Sandbox, tmp_path: Path) -> None:
     file = saved(tmp_path / "day.jsonl", orders("B-1", "B-2"))
-    shown = show_bar(served, file, COLUMNS="80").decode()
+    shown = show_bar(sandbox, file, COLUMNS="80").decode()
 
     lines = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown).splitlines()
     assert re.search(r"^│ +2 │ placed +│$", "\n".join(lines), re.MULTILINE)

@@ -3,11 +3,14 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import closing
 from importlib import metadata
+from pathlib import Path
 
 import httpx
 import pytest
@@ -186,6 +189,20 @@ def test_port_in_use_is_reported_in_one_line() -> None:
 
     assert result.returncode == 1
     assert result.stderr.strip() == f"port {port}: address already in use; 0 takes any free one"
+
+
+def test_sandbox_file_of_another_version_is_reported_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "day.db"
+    with closing(sqlite3.connect(file)) as older:
+        older.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, reference TEXT)")
+
+    result = run_clickpost(["sandbox", "--port", "0", "--file", str(file)])
+
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        f"{file}: its tables are those of another version or program;"
+        " delete it, or choose another file"
+    )
 
 
 @pytest.mark.parametrize(

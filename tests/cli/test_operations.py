@@ -14,7 +14,6 @@ from clickpost_async.cli.operations import namespace_apps
 from clickpost_async.cli.output import show
 from clickpost_async.endpoints import CATALOG
 from clickpost_async.sandbox import Sandbox
-from clickpost_async.sandbox.server import Served
 from clickpost_async.structures import CreatedOrder
 from tests.helpers.command_line import run_command_line
 from tests.helpers.strategies import india
@@ -23,24 +22,21 @@ KEY = "not-a-real-key-of-the-command-line"
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
+def sandbox() -> Iterator[Sandbox]:
     with Sandbox(api_key=KEY) as sandbox:
-        server = Served(sandbox)
-        try:
-            yield server
-        finally:
-            server.stop()
+        sandbox.start()
+        yield sandbox
 
 
 def clickpost(
-    server: Served, *arguments: str, stdin: str = "", **environ: str
+    sandbox: Sandbox, *arguments: str, stdin: str = "", **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a shell would, with its output going into another program."""
     account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return run_command_line(
         arguments,
-        inherited | account | {"CLICKPOST_BASE_URL": server.url} | environ,
+        inherited | account | {"CLICKPOST_BASE_URL": sandbox.base_url} | environ,
         stdin=stdin.encode(),
     )
 
@@ -87,20 +83,20 @@ def test_every_option_of_every_command_has_help_and_a_plain_value() -> None:
     assert [each.names for _, each in arguments if "." in each.name] == []
 
 
-def test_order_is_read_and_printed_as_json(served: Served, tmp_path: Path) -> None:
+def test_order_is_read_and_printed_as_json(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps(india({"shipment_details.reference_number": "CLI-1"})))
 
-    created = clickpost(served, "orders", "create-india", str(file))
-    found = clickpost(served, "orders", "find-india", "CLI-1")
+    created = clickpost(sandbox, "orders", "create-india", str(file))
+    found = clickpost(sandbox, "orders", "find-india", "CLI-1")
 
     assert (created.returncode, created.stderr) == (0, "")
-    [waybill] = served.sandbox.ledger()["CLI-1"]
+    [waybill] = sandbox.ledger()["CLI-1"]
     assert json.loads(created.stdout)["waybill"] == waybill
     assert json.loads(found.stdout)["waybill"] == waybill
 
 
-def test_response_that_cannot_be_written_is_not_lost(served: Served, tmp_path: Path) -> None:
+def test_response_that_cannot_be_written_is_not_lost(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps(india({"shipment_details.reference_number": "ONE"})))
     words = [sys.executable, "-m", "clickpost_async", "orders", "create-india", str(file)]
@@ -108,7 +104,7 @@ def test_response_that_cannot_be_written_is_not_lost(served: Served, tmp_path: P
 
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >/dev/full', "sh", *words],
-        env=account | {"CLICKPOST_BASE_URL": served.url, "PATH": os.environ["PATH"]},
+        env=account | {"CLICKPOST_BASE_URL": sandbox.base_url, "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=False,
@@ -116,19 +112,19 @@ def test_response_that_cannot_be_written_is_not_lost(served: Served, tmp_path: P
     )
 
     response, message = done.stderr.splitlines()
-    assert json.loads(response)["waybill"] == served.sandbox.ledger()["ONE"][0]
+    assert json.loads(response)["waybill"] == sandbox.ledger()["ONE"][0]
     assert message == "standard output cannot be written: No space left on device"
     assert done.returncode == 1
 
 
-def test_label_is_downloaded_and_its_path_printed(served: Served, tmp_path: Path) -> None:
+def test_label_is_downloaded_and_its_path_printed(sandbox: Sandbox, tmp_path: Path) -> None:
     order = json.dumps(india({"shipment_details.reference_number": "CLI-3"}))
-    label = json.loads(clickpost(served, "orders", "create", "-", stdin=order).stdout)["label"]
+    label = json.loads(clickpost(sandbox, "orders", "create", "-", stdin=order).stdout)["label"]
     file = tmp_path / "label.pdf"
 
-    done = clickpost(served, "labels", "download", label, str(file))
-    again = clickpost(served, "labels", "download", label, str(file))
-    lost = clickpost(served, "labels", "download", label, "/proc/label.pdf")
+    done = clickpost(sandbox, "labels", "download", label, str(file))
+    again = clickpost(sandbox, "labels", "download", label, str(file))
+    lost = clickpost(sandbox, "labels", "download", label, "/proc/label.pdf")
 
     assert (done.returncode, json.loads(done.stdout)) == (0, str(file))
     assert file.read_bytes().startswith(b"%PDF-")
@@ -138,45 +134,45 @@ def test_label_is_downloaded_and_its_path_printed(served: Served, tmp_path: Path
     assert "Traceback" not in lost.stderr
 
 
-def test_report_is_waited_for_and_downloaded(served: Served, tmp_path: Path) -> None:
+def test_report_is_waited_for_and_downloaded(sandbox: Sandbox, tmp_path: Path) -> None:
     query = {
         "filters": {
             "updated_at_start_time": "2026-03-01 10:00:00",
             "updated_at_end_time": "2026-03-01 12:00:00",
         }
     }
-    requested = clickpost(served, "reports", "request", "-", stdin=json.dumps(query))
+    requested = clickpost(sandbox, "reports", "request", "-", stdin=json.dumps(query))
     reference = str(json.loads(requested.stdout)["report_reference_number"])
 
-    ready = json.loads(clickpost(served, "reports", "wait", reference).stdout)
-    done = clickpost(served, "reports", "download", ready["s3_link"], str(tmp_path / "report.csv"))
+    ready = json.loads(clickpost(sandbox, "reports", "wait", reference).stdout)
+    done = clickpost(sandbox, "reports", "download", ready["s3_link"], str(tmp_path / "report.csv"))
 
     assert ready["report_status"] == "SUCCESS"
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report.csv").stat().st_size
 
 
-def test_body_may_come_through_a_pipe(served: Served) -> None:
+def test_body_may_come_through_a_pipe(sandbox: Sandbox) -> None:
     order = india({"shipment_details.reference_number": "CLI-2"})
 
-    ran = clickpost(served, "orders", "create-india", "-", stdin=json.dumps(order))
+    ran = clickpost(sandbox, "orders", "create-india", "-", stdin=json.dumps(order))
 
     assert ran.returncode == 0
-    assert "CLI-2" in served.sandbox.ledger()
+    assert "CLI-2" in sandbox.ledger()
 
 
-def test_several_waybills_are_tracked_at_once(served: Served) -> None:
-    ran = clickpost(served, "tracking", "track", "--courier-partner", "4", "A1", "A2")
+def test_several_waybills_are_tracked_at_once(sandbox: Sandbox) -> None:
+    ran = clickpost(sandbox, "tracking", "track", "--courier-partner", "4", "A1", "A2")
 
     assert ran.returncode == 0
     assert list(json.loads(ran.stdout)["tracks"]) == ["A1", "A2"]
 
 
-def test_times_and_switches_are_understood(served: Served) -> None:
+def test_times_and_switches_are_understood(sandbox: Sandbox) -> None:
     window = ("2026-03-01T10:00:00+0530", "2026-03-01T10:20:00+0530")
 
-    assert json.loads(clickpost(served, "orders", "updated", *window).stdout)["rows"] == []
-    assert json.loads(clickpost(served, "couriers", "accounts", "--no-active").stdout)
+    assert json.loads(clickpost(sandbox, "orders", "updated", *window).stdout)["rows"] == []
+    assert json.loads(clickpost(sandbox, "couriers", "accounts", "--no-active").stdout)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +189,9 @@ def test_times_and_switches_are_understood(served: Served) -> None:
     ],
 )
 def test_failure_has_an_exit_code(
-    served: Served, arguments: tuple[str, ...], code: int, words: str
+    sandbox: Sandbox, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    ran = clickpost(served, *arguments)
+    ran = clickpost(sandbox, *arguments)
 
     assert ran.returncode == code
     assert ran.stdout == ""
@@ -203,42 +199,46 @@ def test_failure_has_an_exit_code(
     assert "Traceback" not in ran.stderr
 
 
-def test_wrong_key_has_a_code_of_its_own_and_is_not_shown(served: Served) -> None:
+def test_wrong_key_has_a_code_of_its_own_and_is_not_shown(sandbox: Sandbox) -> None:
     wrong = "not-a-real-key-either"
 
-    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY=wrong)
+    ran = clickpost(sandbox, "couriers", "pincode", "380055", CLICKPOST_API_KEY=wrong)
 
     assert ran.returncode == 3
     assert wrong not in ran.stdout + ran.stderr
 
 
-def test_unreachable_server_has_processed_nothing(served: Served) -> None:
-    served.stop()
+def test_unreachable_server_has_processed_nothing(sandbox: Sandbox) -> None:
+    account = {"CLICKPOST_USERNAME": "sandbox", "CLICKPOST_API_KEY": KEY}
+    environ = account | {"CLICKPOST_BASE_URL": sandbox.base_url, "PATH": os.environ["PATH"]}
+    sandbox.stop()
 
-    ran = clickpost(served, "account", "token", "someone", CLICKPOST_PASSWORD="not-a-password")
+    ran = run_command_line(
+        ("account", "token", "someone"), environ | {"CLICKPOST_PASSWORD": "not-a-password"}
+    )
 
     assert ran.returncode == 5
     assert "not-a-password" not in ran.stdout + ran.stderr
 
 
-def test_key_may_be_in_a_private_file(served: Served, tmp_path: Path) -> None:
+def test_key_may_be_in_a_private_file(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     arguments = ("couriers", "pincode", "380055")
     named = {"CLICKPOST_API_KEY": "", "CLICKPOST_KEY_FILE": str(file)}
 
     file.chmod(0o644)
-    open_to_all = clickpost(served, *arguments, **named)
+    open_to_all = clickpost(sandbox, *arguments, **named)
     file.chmod(0o600)
-    private = clickpost(served, *arguments, **named)
+    private = clickpost(sandbox, *arguments, **named)
 
     assert open_to_all.returncode == 1
     assert "chmod 600" in open_to_all.stderr
     assert json.loads(private.stdout)["city"] == "AHMEDABAD"
 
 
-def test_rate_of_the_environment_is_read(served: Served) -> None:
-    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_RATE="a lot")
+def test_rate_of_the_environment_is_read(sandbox: Sandbox) -> None:
+    ran = clickpost(sandbox, "couriers", "pincode", "380055", CLICKPOST_RATE="a lot")
 
     assert ran.returncode == 1
     assert "such as '10/1s'" in ran.stderr
@@ -259,8 +259,8 @@ def test_echoed_text_is_escaped(
     assert "[red]1" in shown
 
 
-def test_missing_account_is_reported(served: Served) -> None:
-    ran = clickpost(served, "couriers", "pincode", "380055", CLICKPOST_API_KEY="")
+def test_missing_account_is_reported(sandbox: Sandbox) -> None:
+    ran = clickpost(sandbox, "couriers", "pincode", "380055", CLICKPOST_API_KEY="")
 
     assert ran.returncode == 1
     assert "CLICKPOST_KEY_FILE" in ran.stderr

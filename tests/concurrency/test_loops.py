@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from clickpost_async import ClickPost, NotSentError, Rate
-from clickpost_async.sandbox import Sandbox, Served
+from clickpost_async.sandbox import Sandbox
 from tests.helpers.descriptors import descriptors, needs_descriptors_listed
 from tests.sandbox.samples import india_order
 
@@ -23,10 +23,10 @@ CREDENTIALS = ("sandbox", "sandbox-key-not-a-secret")
 
 
 @pytest.fixture
-def server() -> Iterator[Served]:
-    served = Served(Sandbox())
-    yield served
-    served.stop()
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        sandbox.start()
+        yield sandbox
 
 
 async def create_some(clickpost: ClickPost, name: str) -> list[str | None]:
@@ -41,23 +41,23 @@ def names(name: str) -> list[str]:
 
 
 @pytest.mark.fault("X09")
-def test_one_client_works_on_loops_that_follow_each_other(server: Served) -> None:
-    clickpost = ClickPost(*CREDENTIALS, base_url=server.url, max_concurrency=3)
+def test_one_client_works_on_loops_that_follow_each_other(sandbox: Sandbox) -> None:
+    clickpost = ClickPost(*CREDENTIALS, base_url=sandbox.base_url, max_concurrency=3)
     for name in ("A", "B", "C"):
         assert asyncio.run(create_some(clickpost, name)) == names(name)
     assert clickpost.stats().calls == 30
     asyncio.run(clickpost.aclose())
     with pytest.raises(NotSentError, match="closed"):
         asyncio.run(create_some(clickpost, "D"))
-    assert len(server.sandbox.ledger()) == 30
+    assert len(sandbox.ledger()) == 30
 
 
 @needs_descriptors_listed
 @pytest.mark.parametrize("transport", [None, "httptools"])
 def test_ending_event_loop_closes_its_connections(
-    server: Served, transport: Literal["httptools"] | None
+    sandbox: Sandbox, transport: Literal["httptools"] | None
 ) -> None:
-    clickpost = ClickPost(*CREDENTIALS, base_url=server.url, transport=transport)
+    clickpost = ClickPost(*CREDENTIALS, base_url=sandbox.base_url, transport=transport)
     loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
     async def main() -> None:
@@ -80,20 +80,20 @@ def test_ending_event_loop_closes_its_connections(
     assert descriptors() <= before
 
 
-def test_pace_is_kept_from_one_loop_to_the_next(server: Served) -> None:
+def test_pace_is_kept_from_one_loop_to_the_next(sandbox: Sandbox) -> None:
     # Each loop's clock is the same here; what is left to wait is carried over.
-    clickpost = ClickPost(*CREDENTIALS, base_url=server.url, rate=Rate(50, burst=1))
+    clickpost = ClickPost(*CREDENTIALS, base_url=sandbox.base_url, rate=Rate(50, burst=1))
     for name in ("A", "B"):
         asyncio.run(create_some(clickpost, name))
     asyncio.run(clickpost.aclose())
-    moments = sorted(arrival.moment for arrival in server.sandbox.requests())
+    moments = sorted(arrival.moment for arrival in sandbox.requests())
     assert len(moments) == 20
     assert moments[-1] - moments[0] >= 19 / 50 - 0.1
 
 
 @pytest.mark.fault("X09")
-def test_loops_in_several_threads_share_a_client(server: Served) -> None:
-    clickpost = ClickPost(*CREDENTIALS, base_url=server.url, max_concurrency=4)
+def test_loops_in_several_threads_share_a_client(sandbox: Sandbox) -> None:
+    clickpost = ClickPost(*CREDENTIALS, base_url=sandbox.base_url, max_concurrency=4)
     found: dict[str, list[str | None]] = {}
 
     def work(name: str) -> None:
@@ -159,11 +159,11 @@ print("well")
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 @pytest.mark.parametrize("transport", ["", "httptools"])
-def test_forked_process_has_connections_of_its_own(server: Served, transport: str) -> None:
+def test_forked_process_has_connections_of_its_own(sandbox: Sandbox, transport: str) -> None:
     # Python 3.12 warns of forks beside the thread in which asyncio looks up names.
     quiet = ["-W", "ignore:This process:DeprecationWarning"]
     process = subprocess.run(
-        [sys.executable, *quiet, "-c", FORKING, server.url, transport],
+        [sys.executable, *quiet, "-c", FORKING, sandbox.base_url, transport],
         capture_output=True,
         text=True,
         timeout=300,
@@ -172,11 +172,11 @@ def test_forked_process_has_connections_of_its_own(server: Served, transport: st
     assert (process.stderr, process.stdout) == ("", "well\n")
 
 
-def test_client_works_on_trio(server: Served) -> None:
+def test_client_works_on_trio(sandbox: Sandbox) -> None:
     async def main() -> tuple[list[str | None], int]:
         found: list[str | None] = []
         async with ClickPost(
-            *CREDENTIALS, base_url=server.url, max_concurrency=3, rate=Rate(1000)
+            *CREDENTIALS, base_url=sandbox.base_url, max_concurrency=3, rate=Rate(1000)
         ) as clickpost:
 
             async def create(number: int) -> None:
@@ -197,8 +197,8 @@ def test_client_works_on_trio(server: Served) -> None:
     assert connections <= 3
 
 
-def test_ending_trio_run_closes_its_connections(server: Served) -> None:
-    clickpost = ClickPost(*CREDENTIALS, base_url=server.url)
+def test_ending_trio_run_closes_its_connections(sandbox: Sandbox) -> None:
+    clickpost = ClickPost(*CREDENTIALS, base_url=sandbox.base_url)
     for number in range(3):
         order = trio.run(clickpost.orders.create, india_order(f"T-{number}"))
         assert order.reference_number == f"T-{number}"

@@ -32,7 +32,7 @@ from clickpost_async._concurrency import event_loops, single_flight
 from clickpost_async._concurrency.event_loops import Instant
 from clickpost_async._concurrency.single_flight import Doubt, SingleFlight
 from clickpost_async.events import CallFinished
-from clickpost_async.sandbox import Sandbox, Served, served
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import IndiaOrder
 from clickpost_async.testing import reset, run_virtual, virtual_time
 from tests.faults.misbehaving_sandbox import Door
@@ -59,10 +59,8 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def at(server: Served, **settings: Any) -> ClickPost:
-    return ClickPost(
-        server.sandbox.username, server.sandbox.api_key, base_url=server.url, **settings
-    )
+def at(sandbox: Sandbox, **settings: Any) -> ClickPost:
+    return ClickPost(sandbox.username, sandbox.api_key, base_url=sandbox.base_url, **settings)
 
 
 def alone(clickpost: ClickPost) -> ClickPost:
@@ -186,7 +184,7 @@ async def test_call_cancelled_before_its_send_frees_its_slot() -> None:
 @pytest.mark.asyncio
 async def test_racy_courier_gets_one_create_of_twenty_concurrent_ones() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
-    async with served(sandbox) as server, at(server) as one, at(server) as two:
+    async with sandbox, at(sandbox) as one, at(sandbox) as two:
         await asyncio.gather(
             *(client.orders.create(ORDER) for client in (one, two) for _ in range(10))
         )
@@ -197,7 +195,7 @@ async def test_racy_courier_gets_one_create_of_twenty_concurrent_ones() -> None:
 @pytest.mark.asyncio
 async def test_racy_courier_sells_two_labels_where_two_processes_create_the_order() -> None:
     sandbox = Sandbox(courier_seconds=0.2, racy=True)
-    async with served(sandbox) as server, at(server) as one, alone(at(server)) as two:
+    async with sandbox, at(sandbox) as one, alone(at(sandbox)) as two:
         await asyncio.gather(one.orders.create(ORDER), two.orders.create(ORDER))
     assert labels(sandbox) == [2]
 
@@ -551,8 +549,9 @@ async def test_deadline_during_a_wait_reports_the_outcome_of_the_order(
 @pytest.mark.fault("X09")
 @pytest.mark.parametrize("clients", [1, 4])
 def test_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -> None:
-    server = Served(Sandbox(courier_seconds=0.3, racy=True))
-    shared = [at(server) for _ in range(clients)]
+    sandbox = Sandbox(courier_seconds=0.3, racy=True)
+    sandbox.start()
+    shared = [at(sandbox) for _ in range(clients)]
     together = threading.Barrier(4)
     found: list[str | None] = []
 
@@ -567,19 +566,20 @@ def test_order_that_four_event_loops_create_at_once_is_sent_once(clients: int) -
             thread.start()
         for thread in threads:
             thread.join(30)
-        ((waybill,),) = server.sandbox.ledger().values()
+        ((waybill,),) = sandbox.ledger().values()
     finally:
-        server.stop()
+        sandbox.stop()
     assert found == [waybill] * 4
 
 
 def test_trio_waits_for_asyncio_and_asyncio_for_trio() -> None:
-    server = Served(Sandbox(courier_seconds=0.3, racy=True))
+    sandbox = Sandbox(courier_seconds=0.3, racy=True)
+    sandbox.start()
     together = threading.Barrier(2)
     found: list[str | None] = []
 
     def work(run: Callable[[Any], Any]) -> None:
-        clickpost = at(server)
+        clickpost = at(sandbox)
         together.wait(10)
         found.append(run(clickpost).waybill)
 
@@ -593,9 +593,9 @@ def test_trio_waits_for_asyncio_and_asyncio_for_trio() -> None:
             thread.start()
         for thread in threads:
             thread.join(30)
-        ((waybill,),) = server.sandbox.ledger().values()
+        ((waybill,),) = sandbox.ledger().values()
     finally:
-        server.stop()
+        sandbox.stop()
     assert found == [waybill] * 2
 
 
@@ -751,20 +751,21 @@ print(os.waitstatus_to_exitcode(status), len({order.waybill for order in found})
 @pytest.mark.fault("X09")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
 def test_order_in_flight_in_the_parent_is_in_doubt_in_a_forked_child() -> None:
-    server = Served(Sandbox(courier_seconds=0.8, racy=True))
+    sandbox = Sandbox(courier_seconds=0.8, racy=True)
+    sandbox.start()
     try:
         quiet = ["-W", "ignore:This process:DeprecationWarning"]
         api_response = subprocess.run(
-            [sys.executable, *quiet, "-c", FORKING, server.url],
+            [sys.executable, *quiet, "-c", FORKING, sandbox.base_url],
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
     finally:
-        server.stop()
+        sandbox.stop()
     assert (api_response.stderr, api_response.stdout) == ("", "0 1\n")
-    assert labels(server.sandbox) == [1]
+    assert labels(sandbox) == [1]
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clickpost_async import ClickPost, InvalidRequestError, RetryPolicy
 from clickpost_async.endpoints.tracking import TRACK, Tracking, TrackOutcome
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import Track, Tracked, TrackingCode
 from clickpost_async.testing import virtual_time
 from tests.helpers.scripted_transport import api_response
@@ -196,9 +196,9 @@ def test_iter_track_refuses_wrong_arguments_where_it_is_called(wrong: dict[str, 
 
 @pytest.mark.asyncio
 async def test_parcel_is_tracked_until_delivered() -> None:
-    async with served(Sandbox()) as server:
-        sandbox = server.sandbox
-        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
+    async with Sandbox() as sandbox:
+        url = sandbox.base_url
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=url) as clickpost:
             placed = await clickpost.orders.create(india({}))
             assert placed.waybill is not None
             for _ in range(4):
@@ -220,9 +220,9 @@ async def test_parcel_is_tracked_until_delivered() -> None:
 
 @pytest.mark.asyncio
 async def test_foreign_parcel_is_registered_once_in_either_way() -> None:
-    async with served(Sandbox()) as server:
-        sandbox = server.sandbox
-        async with ClickPost(sandbox.username, sandbox.api_key, base_url=server.url) as clickpost:
+    async with Sandbox() as sandbox:
+        url = sandbox.base_url
+        async with ClickPost(sandbox.username, sandbox.api_key, base_url=url) as clickpost:
             parcel = {"waybill": "OURS-1", "account_code": "dock"}
 
             first = await clickpost.tracking.register({**parcel, "courier_partner": 4})

@@ -24,7 +24,7 @@ from clickpost_async import (
 from clickpost_async._http import tls
 from clickpost_async.bulk import Placed, create
 from clickpost_async.fleet import Ledger, OrderTerms, Worker, created
-from clickpost_async.sandbox import Sandbox, Served
+from clickpost_async.sandbox import Sandbox
 from tests.environments.runners import Run
 from tests.helpers.http_server import Server, Talk, until, well
 from tests.helpers.redis_server import RedisServer
@@ -37,13 +37,10 @@ def client(url: str, **settings: Any) -> ClickPost:
 
 
 @contextmanager
-def sandbox() -> Iterator[Served]:
-    """Serve a sandbox from a thread of its own."""
-    server = Served(Sandbox())
-    try:
-        yield server
-    finally:
-        server.stop()
+def started_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        sandbox.start()
+        yield sandbox
 
 
 @contextmanager
@@ -83,23 +80,23 @@ async def came(holds: Callable[[], object]) -> None:
 
 
 def creates_an_order(run: Run, folder: Path) -> None:
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
 
         async def main() -> str | None:
-            async with client(server.url) as clickpost:
+            async with client(sandbox.base_url) as clickpost:
                 return (await clickpost.orders.create(india_order("R-1"))).waybill
 
         waybill = run(main)
         assert waybill
-        assert server.sandbox.ledger() == {"R-1": (waybill,)}
+        assert sandbox.ledger() == {"R-1": (waybill,)}
 
 
 def gathers_200_creates(run: Run, folder: Path) -> None:
     waybills: dict[str, tuple[str | None]] = {}
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
 
         async def main() -> int:
-            async with client(server.url, max_concurrency=20) as clickpost:
+            async with client(sandbox.base_url, max_concurrency=20) as clickpost:
 
                 async def place(reference: str) -> None:
                     order = await clickpost.orders.create(india_order(reference))
@@ -112,7 +109,7 @@ def gathers_200_creates(run: Run, folder: Path) -> None:
 
         assert run(main) <= 20
         assert len(waybills) == 200
-        assert server.sandbox.ledger() == waybills
+        assert sandbox.ledger() == waybills
 
 
 def cancels_calls_in_flight(run: Run, folder: Path) -> None:
@@ -196,24 +193,24 @@ def resumes_a_bulk_run(run: Run, folder: Path) -> None:
     journal = folder / "run.db"
 
     async def main() -> list[tuple[bool, bool]]:
-        async with client(server.url) as clickpost:
+        async with client(sandbox.base_url) as clickpost:
             rows = (india_order(f"R-{number}") for number in range(40))
             async with create(clickpost, rows, journal=journal, max_concurrency=8) as outcomes:
                 return [(isinstance(one, Placed), one.recorded) async for one in outcomes]
 
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
         assert run(main) == [(True, False)] * 40
         assert run(main) == [(True, True)] * 40
-        assert len(server.sandbox.ledger()) == 40
-        assert {len(waybills) for waybills in server.sandbox.ledger().values()} == {1}
+        assert len(sandbox.ledger()) == 40
+        assert {len(waybills) for waybills in sandbox.ledger().values()} == {1}
 
 
 def works_for_a_fleet(run: Run, folder: Path) -> None:
-    with RedisServer() as redis, sandbox() as server:
+    with RedisServer() as redis, started_sandbox() as sandbox:
 
         async def main() -> list[str | None]:
             async with (
-                client(server.url) as clickpost,
+                client(sandbox.base_url) as clickpost,
                 Ledger(redis.url, account="sandbox").open() as ledger,
             ):
                 worker = Worker(clickpost, ledger)
@@ -226,7 +223,7 @@ def works_for_a_fleet(run: Run, folder: Path) -> None:
         waybills = run(main)
         ledger = {f"R-{number}": (waybills[number],) for number in range(10)}
         assert waybills[10:] == waybills[:10]
-        assert server.sandbox.ledger() == ledger
+        assert sandbox.ledger() == ledger
 
 
 CONTRACT: Mapping[str, Callable[[Run, Path], None]] = {

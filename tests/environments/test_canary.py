@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clickpost_async.sandbox import Sandbox, Served
+from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import ROOT, blocks
 from tests.environments.canary import CONTROLS, TOOLS, TRANSPORTS
 from tests.test_personal_data import leaks as persons_in
@@ -54,9 +54,10 @@ def watched(tool: str, folder: Path, *module: str, **environ: str) -> dict[str, 
     """Run the canary's calls under a tool, and return what it exported."""
     if find_spec(LIBRARIES[tool].partition(".")[0]) is None and tool in HEAVY:
         pytest.skip(f"{tool} is not installed: pip install {tool}")
-    server = Served(Sandbox(api_key=CANARY))
+    sandbox = Sandbox(api_key=CANARY)
+    sandbox.start()
     for name in TRANSPORTS:
-        server.sandbox.faults.next("drop_after", reference_number=f"R-LOST-{name}")
+        sandbox.faults.next("drop_after", reference_number=f"R-LOST-{name}")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tests.environments.canary", tool, *module],
@@ -67,14 +68,14 @@ def watched(tool: str, folder: Path, *module: str, **environ: str) -> dict[str, 
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
-                "CLICKPOST_BASE_URL": server.url,
+                "CLICKPOST_BASE_URL": sandbox.base_url,
                 "CLICKPOST_API_KEY": CANARY,
                 **QUIET,
                 **environ,
             },
         )
     finally:
-        server.stop()
+        sandbox.stop()
     assert done.returncode == 0, done.stderr
     found: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return found

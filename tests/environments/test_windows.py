@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import Served
+from clickpost_async.sandbox import Sandbox
 from tests.docs.pages import ROOT
-from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO, sandbox
+from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO, started_sandbox
 from tests.sandbox.samples import CREDENTIALS, india_order
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="takes away what Linux has")
@@ -29,11 +29,11 @@ def rehearsed(*words: str, stdin: str = "", **environ: str) -> "subprocess.Compl
     )
 
 
-def account(server: Served) -> dict[str, str]:
+def account(sandbox: Sandbox) -> dict[str, str]:
     return {
         "CLICKPOST_USERNAME": CREDENTIALS["username"],
         "CLICKPOST_API_KEY": CREDENTIALS["key"],
-        "CLICKPOST_BASE_URL": server.url,
+        "CLICKPOST_BASE_URL": sandbox.base_url,
     }
 
 
@@ -49,16 +49,16 @@ def test_windows_rehearsal_runs_and_resumes_a_file_by_the_command_line(tmp_path:
     file, journal = tmp_path / "orders.jsonl", tmp_path / "run.db"
     orders = [india_order(f"R-{number}") for number in range(20)]
     file.write_text("".join(f"{json.dumps(order)}\n" for order in orders), encoding="utf-8")
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
         for _ in range(2):
             done = rehearsed(
                 *("clickpost", "bulk", str(file), "--journal", str(journal), "--quiet"),
-                **account(server),
+                **account(sandbox),
             )
             assert done.returncode == 0, done.stderr
             assert "Traceback" not in done.stderr
 
-        ledger = server.sandbox.ledger()
+        ledger = sandbox.ledger()
         assert sorted(ledger) == sorted(f"R-{number}" for number in range(20))
         assert {len(waybills) for waybills in ledger.values()} == {1}
 
@@ -69,21 +69,21 @@ def test_windows_rehearsal_reads_and_prints_what_the_code_page_lacks(
 ) -> None:
     file = tmp_path / "order.json"
     file.write_text(json.dumps(india_order("पेन-1"), ensure_ascii=False), encoding=encoding)
-    with sandbox() as server:
-        created = rehearsed("clickpost", "orders", "create-india", str(file), **account(server))
+    with started_sandbox() as sandbox:
+        created = rehearsed("clickpost", "orders", "create-india", str(file), **account(sandbox))
         assert (created.returncode, created.stderr) == (0, "")
         assert json.loads(created.stdout)["reference_number"] == "पेन-1"
-        assert list(server.sandbox.ledger()) == ["पेन-1"]
+        assert list(sandbox.ledger()) == ["पेन-1"]
 
 
 def test_windows_rehearsal_reads_standard_input_as_utf8() -> None:
     order = json.dumps(india_order("पेन-2"), ensure_ascii=False)
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
         created = rehearsed(
-            *("clickpost", "orders", "create-india", "-"), stdin=order, **account(server)
+            *("clickpost", "orders", "create-india", "-"), stdin=order, **account(sandbox)
         )
         assert (created.returncode, created.stderr) == (0, "")
-        assert list(server.sandbox.ledger()) == ["पेन-2"]
+        assert list(sandbox.ledger()) == ["पेन-2"]
 
 
 def test_windows_rehearsal_shows_the_help_of_the_command_line() -> None:

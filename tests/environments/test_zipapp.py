@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments.contract import sandbox
+from tests.environments.contract import started_sandbox
 from tests.sandbox.samples import CREDENTIALS, india_order
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def test_zipapp_shows_help(archive: Path) -> None:
 
 
 def test_zipapp_places_an_order(archive: Path) -> None:
-    with sandbox() as server:
+    with started_sandbox() as sandbox:
         printed = run(
             archive,
             "-c",
@@ -67,7 +67,7 @@ def test_zipapp_places_an_order(archive: Path) -> None:
             stdin=json.dumps(india_order("R-1")),
             CLICKPOST_USERNAME=CREDENTIALS["username"],
             CLICKPOST_API_KEY=CREDENTIALS["key"],
-            CLICKPOST_BASE_URL=server.url,
+            CLICKPOST_BASE_URL=sandbox.base_url,
         )
 
-        assert server.sandbox.ledger() == {"R-1": (printed.strip(),)}
+        assert sandbox.ledger() == {"R-1": (printed.strip(),)}

@@ -115,7 +115,7 @@ def rehearse() -> None:
     import tempfile
     from pathlib import Path
 
-    from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO, client, sandbox
+    from tests.environments.contract import CONTRACT, NEEDS_ASYNCIO, client, started_sandbox
     from tests.environments.runners import on_asyncio
 
     for name, check in CONTRACT.items():
@@ -124,8 +124,8 @@ def rehearse() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 check(on_asyncio, Path(folder))
             print(f"{name}: passed", flush=True)  # noqa: T201 - what it was started for
-    with tempfile.TemporaryDirectory() as folder, sandbox() as server:
-        on_asyncio(lambda: _locked(client(server.url), Path(folder) / "run.db"))
+    with tempfile.TemporaryDirectory() as folder, started_sandbox() as sandbox:
+        on_asyncio(lambda: _locked(client(sandbox.base_url), Path(folder) / "run.db"))
     print("a journal is locked: passed", flush=True)  # noqa: T201 - as above
 
 

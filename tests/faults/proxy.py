@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from clickpost_async import ClickPost, RetryPolicy, Timeouts
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from tests.helpers.http_server import Peer, Server, serving
 
 QUICK = RetryPolicy(attempts=4, backoff=0.001, settle_delay=0.05)
@@ -99,7 +99,7 @@ async def proxied(
                     return
             await peer.send(await line.response())
 
-    async with served(sandbox) as target, serving(talk) as server:
-        port = int(target.url.rsplit(":", 1)[1].partition("/")[0])
+    async with sandbox, serving(talk) as server:
+        port = int(sandbox.base_url.rsplit(":", 1)[1].partition("/")[0])
         proxy = Proxy(sandbox, server)
         yield proxy

@@ -22,10 +22,10 @@ from clickpost_async import (
 from clickpost_async.bulk import Placed, create
 from clickpost_async.events import AttemptStarted, CallFinished
 from clickpost_async.limits import NoRateLimit
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder
 from clickpost_async.testing import virtual_time
-from tests.helpers.http_server import PLACED, Peer, Talk, http, serving, until
+from tests.helpers.http_server import PLACED, Peer, Server, Talk, http, serving, until
 from tests.helpers.scripted_transport import (
     KEY,
     Line,
@@ -42,9 +42,13 @@ from tests.sandbox.samples import india_order
 QUICK = RetryPolicy(attempts=3, backoff=0.001, settle_delay=0.05)
 
 
-def at(server: Any, sandbox: Sandbox | None = None, **settings: Any) -> ClickPost:
-    username, key = (sandbox.username, sandbox.api_key) if sandbox else ("acme", KEY)
-    return ClickPost(username, key, base_url=server.url, **{"retry": QUICK} | settings)
+def at(served: Sandbox | Server, **settings: Any) -> ClickPost:
+    if isinstance(served, Server):
+        account = ("acme", KEY, served.url)
+    else:
+        account = (served.username, served.api_key, served.base_url)
+    username, key, url = account
+    return ClickPost(username, key, base_url=url, **{"retry": QUICK} | settings)
 
 
 async def turns(count: int) -> None:
@@ -80,8 +84,8 @@ async def test_x01_to_x04_create_cancelled_at_any_step_reports_its_true_outcome(
 
     completed = given_up = 0
     async with (
-        served(sandbox) as server,
-        at(server, sandbox, observers=[listen], limiter=NoRateLimit()) as clickpost,
+        sandbox,
+        at(sandbox, observers=[listen], limiter=NoRateLimit()) as clickpost,
     ):
         for number in range(120):
             reference = f"R-{number}"
@@ -274,7 +278,7 @@ async def test_x06_failing_task_of_a_group_loses_no_label_of_the_others() -> Non
                 group.create_task(clickpost.orders.create(india_order(f"R-{number}")))
             group.create_task(fails())
 
-    async with served(sandbox) as server, at(server, sandbox, observers=[listener]) as clickpost:
+    async with sandbox, at(sandbox, observers=[listener]) as clickpost:
         with pytest.raises(ExceptionGroup) as caught:
             await together(clickpost)
         reported = ends(listener)
@@ -295,7 +299,7 @@ async def test_x06_failing_task_of_a_group_loses_no_label_of_the_others() -> Non
 async def test_x10_run_left_half_way_can_be_resumed() -> None:
     sandbox = Sandbox(courier_seconds=0.001)
     orders = [india_order(f"R-{number}") for number in range(60)]
-    async with served(sandbox) as server, at(server, sandbox) as clickpost:
+    async with sandbox, at(sandbox) as clickpost:
         async with create(clickpost, orders, max_concurrency=8) as run:
             async for _ in run:
                 if run.report.total == 20:
@@ -318,7 +322,7 @@ async def test_x10_run_left_half_way_can_be_resumed() -> None:
 async def test_x10_iterator_left_half_way_resumes_where_it_was() -> None:
     # A minute ago: what has not happened yet is left to the next run.
     sandbox = Sandbox(clock=lambda: time.time() - 60)
-    async with served(sandbox) as server, at(server, sandbox) as clickpost:
+    async with sandbox, at(sandbox) as clickpost:
         for number in range(12):
             await clickpost.orders.create(india_order(f"R-{number}"))
         now = datetime.now(UTC)
@@ -346,8 +350,8 @@ async def test_x11_blocked_event_loop_buys_no_second_label(look_up: bool) -> Non
     timeouts = Timeouts(read=0.2, create=0.2)
     sandbox = Sandbox(courier_seconds=0.05)
     async with (
-        served(sandbox) as server,
-        at(server, sandbox, retry=retry, timeouts=timeouts) as clickpost,
+        sandbox,
+        at(sandbox, retry=retry, timeouts=timeouts) as clickpost,
     ):
         call = asyncio.create_task(clickpost.orders.create(india_order("R-1")))
         await until(lambda: sandbox.traffic.in_flight)

@@ -22,7 +22,7 @@ from clickpost_async import (
 from clickpost_async._codec.envelope import order_of
 from clickpost_async._http import pool
 from clickpost_async.bulk import Placed, create
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from clickpost_async.structures import CreatedOrder, IndiaOrder
 from clickpost_async.testing import virtual_time
 from tests.faults.proxy import QUICK, SHORT, Line, Proxy, proxied
@@ -125,8 +125,9 @@ async def test_t02_closed_port_is_retried_until_it_is_open() -> None:
             ).orders.create(india_order("R-1"))
         )
         await asyncio.sleep(0.05)
-        async with served(sandbox, port=port):
-            order = await calling
+        sandbox.start(port)
+        order = await calling
+        sandbox.stop()
     assert sandbox.ledger() == {"R-1": (order.waybill,)}
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from attrs import define
 from starlette.types import Receive, Scope, Send
 
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from tests.helpers.redis_server import RedisServer
 from tests.sandbox.samples import CREDENTIALS, india_order
 
@@ -252,7 +252,7 @@ async def play(
     file = write_orders(folder, orders)
     journal = folder / "run.db"
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
-    async with served(sandbox) as api, AsyncExitStack() as stack:
+    async with sandbox, AsyncExitStack() as stack:
         redis = stack.enter_context(server(appendonly=appendonly))
         address = await stack.enter_async_context(Address(redis.port).serve())
         replica = stack.enter_context(server(appendonly=appendonly)) if failover else None
@@ -262,7 +262,7 @@ async def play(
         spelled = f"{rate:g}/1s"
         crew = [
             worker(
-                api.url,
+                sandbox.base_url,
                 address.url,
                 rate=spelled,
                 # So that the others have enough to go on with when one is dead.
@@ -274,7 +274,7 @@ async def play(
         started = [one.__enter__() for one in crew]
         pushing: asyncio.subprocess.Process | None = None
         try:
-            pushing = await push(file, journal, api.url, address.url, settling=settling)
+            pushing = await push(file, journal, sandbox.base_url, address.url, settling=settling)
             for number, dying in enumerate(started[:kills], start=1):
                 await reached(sandbox, number * orders // (3 * kills))
                 kill(dying)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import served
 from tests.fleet.fleet_run import Timing, play, push, reached, states, worker, write_orders
 from tests.helpers.redis_server import RedisServer
 
@@ -63,19 +62,21 @@ async def test_l01_killed_feeder_resumes_beside_another_with_the_same_orders(
     orders = 120
     file, first, second = write_orders(tmp_path, orders), tmp_path / "one.db", tmp_path / "two.db"
     sandbox = Timing(racy=True, courier_seconds=0.1)
-    async with served(sandbox) as server:
+    async with sandbox:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(sandbox.base_url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(sandbox.base_url, redis.url, rate="50/1s", max_concurrency=20),
         ):
-            killed = await push(file, first, server.url, redis.url)
+            killed = await push(file, first, sandbox.base_url, redis.url)
             await reached(sandbox, orders // 3)
             killed.kill()
             await killed.communicate()
             assert set(states(first).values()) != {"placed"}
 
-            pushing = [await push(file, one, server.url, redis.url) for one in (first, second)]
+            pushing = [
+                await push(file, one, sandbox.base_url, redis.url) for one in (first, second)
+            ]
             output = await asyncio.gather(*(one.communicate() for one in pushing))
 
     assert [one.returncode for one in pushing] == [0, 0], output
@@ -91,13 +92,13 @@ async def test_flushall_during_a_run_loses_and_duplicates_no_order(tmp_path: Pat
     orders = 150
     file, journal = write_orders(tmp_path, orders), tmp_path / "run.db"
     sandbox = Timing(racy=True, courier_seconds=0.2)
-    async with served(sandbox) as server:
+    async with sandbox:
         with (
             RedisServer(appendonly="yes") as redis,
-            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
-            worker(server.url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(sandbox.base_url, redis.url, rate="50/1s", max_concurrency=20),
+            worker(sandbox.base_url, redis.url, rate="50/1s", max_concurrency=20),
         ):
-            feeding = await push(file, journal, server.url, redis.url)
+            feeding = await push(file, journal, sandbox.base_url, redis.url)
             await reached(sandbox, orders // 3)
             with redis.client() as client:
                 client.flushall()

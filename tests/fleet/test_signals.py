@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import served
 from tests.fleet.fleet_run import Timing, environ, push, reached, write_orders
 from tests.helpers.redis_server import RedisServer
 
@@ -108,11 +107,11 @@ async def test_busy_worker_ends_at_the_first_signal_and_no_order_is_lost_or_boug
     file, journal = write_orders(tmp_path, ORDERS), tmp_path / "run.db"
     # The label is bought at once, and the response never comes.
     sandbox = Timing(racy=True, courier_seconds=1e6)
-    async with served(sandbox) as server:
+    async with sandbox:
         with RedisServer() as redis:
-            with worker(redis, loop, server.url, processes=1) as process:
+            with worker(redis, loop, sandbox.base_url, processes=1) as process:
                 await listening(redis, 1)
-                pushing = await push(file, journal, server.url, redis.url, settling=1e6)
+                pushing = await push(file, journal, sandbox.base_url, redis.url, settling=1e6)
                 await reached(sandbox, IN_FLIGHT)
                 terminate(process)
                 assert await ended(process) == 0

@@ -10,11 +10,11 @@ from typing import Any
 # Serves until a line is written to it, then prints what it received.
 _SCRIPT = """
 import json, sys
-from clickpost_async.sandbox import Sandbox, Served
+from clickpost_async.sandbox import Sandbox
 
 sandbox = Sandbox()
-server = Served(sandbox)
-print(server.url, flush=True)
+sandbox.start()
+print(sandbox.base_url, flush=True)
 sys.stdin.readline()
 traffic = sandbox.traffic
 print(json.dumps({
@@ -23,7 +23,7 @@ print(json.dumps({
     "connections": traffic.connections,
     "ledger": {reference: list(waybills) for reference, waybills in sandbox.ledger().items()},
 }), flush=True)
-server.stop()
+sandbox.stop()
 """
 
 

@@ -630,15 +630,16 @@ def test_httptools_on_trio_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize("wire", ["default", "httpx", "httpx2"])
 def test_others_work_on_trio(wire: str) -> None:
-    from clickpost_async.sandbox import Sandbox, Served
+    from clickpost_async.sandbox import Sandbox
 
-    server = Served(Sandbox())
+    sandbox = Sandbox()
+    sandbox.start()
 
     async def main() -> str | None:
         async with ClickPost(
             "sandbox",
             "sandbox-key-not-a-secret",
-            base_url=server.url,
+            base_url=sandbox.base_url,
             transport=ADAPTERS[wire](),
         ) as clickpost:
             for number in range(3):
@@ -648,4 +649,4 @@ def test_others_work_on_trio(wire: str) -> None:
     try:
         assert trio.run(main) == "R-2"
     finally:
-        server.stop()
+        sandbox.stop()

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from clickpost_async.sandbox import served
 from tests.docs.pages import FIRST, ROOT, blocks
 from tests.fleet.fleet_run import Timing, environ, reached
 from tests.helpers.redis_server import RedisServer
@@ -122,9 +121,9 @@ def kill_child(worker: "subprocess.Popen[bytes]") -> None:
 @asynccontextmanager
 async def open_shop(folder: Path, *, courier_seconds: float) -> AsyncIterator[Shop]:
     sandbox = Timing(racy=True, courier_seconds=courier_seconds)
-    async with served(sandbox) as server:
+    async with sandbox:
         with RedisServer() as redis:
-            yield Shop(folder, redis, sandbox, server.url)
+            yield Shop(folder, redis, sandbox, sandbox.base_url)
 
 
 def operations(sandbox: Timing) -> list[str]:

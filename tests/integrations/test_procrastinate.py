@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from clickpost_async.sandbox import State, served
+from clickpost_async.sandbox import State
 from tests.docs.pages import FIRST, ROOT, blocks
 from tests.fleet.fleet_run import Timing, reached
 from tests.helpers.postgres_server import PostgresServer
@@ -133,8 +133,8 @@ async def test_l01_orders_of_a_killed_worker_stay_visible_and_are_bought_once(
     tmp_path: Path, database: PostgresServer
 ) -> None:
     sandbox = Timing(racy=True, courier_seconds=2.0)
-    async with served(sandbox) as server:
-        shop = Shop(tmp_path, database, sandbox, server.url)
+    async with sandbox:
+        shop = Shop(tmp_path, database, sandbox, sandbox.base_url)
         await shop.crash()
         calls = len(sandbox.times)
         assert shop.jobs() == {"doing": ORDERS}
@@ -161,8 +161,8 @@ async def test_role_of_the_page_can_enqueue_work_and_retry_and_can_create_no_tab
     tmp_path: Path, database: PostgresServer
 ) -> None:
     sandbox = Timing()
-    async with served(sandbox) as server:
-        shop = Shop(tmp_path, database, sandbox, server.url)
+    async with sandbox:
+        shop = Shop(tmp_path, database, sandbox, sandbox.base_url)
         await shop.run("-c", QUEUE)
         for statement in (tmp_path / "role.sql").read_text().split(";"):
             if statement.strip():
@@ -186,8 +186,8 @@ async def test_l01_jobs_that_are_run_again_at_once_buy_twice(
 ) -> None:
     # Nothing of what it is sent is known to anybody before it is too late.
     sandbox = Timing(racy=True, courier_seconds=3600)
-    async with served(sandbox) as server:
-        shop = Shop(tmp_path, database, sandbox, server.url)
+    async with sandbox:
+        shop = Shop(tmp_path, database, sandbox, sandbox.base_url)
         jobs = tmp_path / "jobs.py"
         assert CAREFUL in jobs.read_text()
         if not careful:

@@ -5,14 +5,14 @@ import asyncio
 import httpx
 import pytest
 
-from clickpost_async.sandbox import Fault, Faults, Sandbox, Served, served
+from clickpost_async.sandbox import Fault, Faults, Sandbox
 from tests.sandbox.samples import INDIA, client, india_order, raw_client, status_of
 
 CUT = (Fault.DROP_BEFORE, Fault.DROP_AFTER, Fault.HALF_RESPONSE)
 
 
-async def outcome(server: Served, reference: str) -> str:
-    async with raw_client(server.url) as http:
+async def outcome(sandbox: Sandbox, reference: str) -> str:
+    async with raw_client(sandbox.base_url) as http:
         try:
             reply = await http.post(INDIA, json=india_order(reference))
         except httpx.TransportError as error:
@@ -43,10 +43,10 @@ async def test_each_fault_over_http_and_what_it_books(
     sandbox = Sandbox()
     if fault:
         sandbox.faults.next(fault)
-    async with served(sandbox) as server:
-        assert await outcome(server, "PEN-1") == seen
+    async with sandbox:
+        assert await outcome(sandbox, "PEN-1") == seen
         assert ("PEN-1" in sandbox.ledger()) is booked
-        assert await outcome(server, "PEN-1") == "200 application/json"
+        assert await outcome(sandbox, "PEN-1") == "200 application/json"
 
     assert len(sandbox.ledger()["PEN-1"]) == 1
     assert [call.fault for call in sandbox.requests()] == [fault, None]
@@ -58,16 +58,16 @@ async def test_each_fault_over_http_and_what_it_books(
 async def test_dropped_connection_can_be_a_reset(fault: Fault) -> None:
     sandbox = Sandbox(faults=Faults(reset=True))
     sandbox.faults.next(fault)
-    async with served(sandbox) as server:
-        assert await outcome(server, "PEN-1") == "ReadError"
+    async with sandbox:
+        assert await outcome(sandbox, "PEN-1") == "ReadError"
 
 
 @pytest.mark.asyncio
 async def test_dropped_connection_leaves_the_others_alone() -> None:
     sandbox = Sandbox(courier_seconds=0.05)
     sandbox.faults.next(Fault.DROP_AFTER, reference_number="PEN-7")
-    async with served(sandbox) as server:
-        seen = await asyncio.gather(*(outcome(server, f"PEN-{n}") for n in range(10)))
+    async with sandbox:
+        seen = await asyncio.gather(*(outcome(sandbox, f"PEN-{n}") for n in range(10)))
 
     assert seen.count("200 application/json") == 9
     assert seen[7] == "RemoteProtocolError"
@@ -77,7 +77,7 @@ async def test_dropped_connection_leaves_the_others_alone() -> None:
 async def test_hanging_call_is_booked_and_dropped_when_the_client_disconnects() -> None:
     sandbox = Sandbox()
     sandbox.faults.next(Fault.HANG)
-    async with served(sandbox) as server, raw_client(server.url) as http:
+    async with sandbox, raw_client(sandbox.base_url) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.post(INDIA, json=india_order("PEN-1"), timeout=0.5)
         assert status_of(await http.post(INDIA, json=india_order("PEN-1"))) == 323

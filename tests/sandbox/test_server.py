@@ -3,12 +3,13 @@
 import asyncio
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import uvicorn
 
 from clickpost_async import ClickPost
-from clickpost_async.sandbox import Sandbox, SandboxStore, served
+from clickpost_async.sandbox import Sandbox, SandboxStore
 from tests.sandbox.samples import INDIA, client, india_order, placed, raw_client, status_of
 
 
@@ -35,7 +36,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.asyncio
 async def test_concurrent_clients_all_get_responses_and_are_counted() -> None:
     sandbox = Sandbox()
-    async with served(sandbox) as server, raw_client(server.url) as http:
+    async with sandbox, raw_client(sandbox.base_url) as http:
         limit = asyncio.Semaphore(20)
 
         async def create(number: int) -> int:
@@ -57,7 +58,7 @@ async def test_concurrent_clients_all_get_responses_and_are_counted() -> None:
 @pytest.mark.parametrize("racy", [False, True])
 async def test_overlapping_creates_over_http_buy_twice_only_in_a_racy_sandbox(racy: bool) -> None:
     sandbox = Sandbox(racy=racy, courier_seconds=0.5)
-    async with served(sandbox) as server, raw_client(server.url) as http:
+    async with sandbox, raw_client(sandbox.base_url) as http:
         order = india_order("RACE")
         await asyncio.gather(*(http.post(INDIA, json=order) for _ in range(20)))
 
@@ -69,13 +70,13 @@ async def test_stopping_cuts_calls_in_flight_and_refuses_new_ones(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sandbox = Sandbox(courier_seconds=60)
-    async with served(sandbox) as server, raw_client(server.url) as http:
+    async with sandbox, raw_client(sandbox.base_url) as http:
         call = asyncio.create_task(http.post(INDIA, json=india_order("PEN-1")))
         async with asyncio.timeout(10):
             while not sandbox.traffic.in_flight:  # noqa: ASYNC110 - it lives on a thread
                 await asyncio.sleep(0.01)
-        server.stop()
-        server.stop()
+        sandbox.stop()
+        sandbox.stop()
         with pytest.raises(httpx.TransportError):
             await call
         with pytest.raises(httpx.ConnectError):
@@ -91,7 +92,7 @@ async def test_stopped_sandbox_serves_again_with_its_state() -> None:
     sandbox = Sandbox()
     statuses = []
     for _ in range(2):
-        async with served(sandbox) as server, raw_client(server.url) as http:
+        async with sandbox, raw_client(sandbox.base_url) as http:
             statuses.append(status_of(await http.post(INDIA, json=india_order("PEN-1"))))
 
     assert statuses == [200, 323]
@@ -99,10 +100,10 @@ async def test_stopped_sandbox_serves_again_with_its_state() -> None:
 
 @pytest.mark.asyncio
 async def test_port_that_is_taken_is_an_error_at_once() -> None:
-    async with served(Sandbox()) as server:
+    async with Sandbox() as sandbox:
+        port = int(sandbox.base_url.rsplit(":", 1)[1].partition("/")[0])
         with pytest.raises(OSError, match="in use"):
-            async with served(Sandbox(), port=server.port):
-                pass
+            Sandbox().start(port)
 
 
 def test_file_outlives_its_sandbox(tmp_path: Path) -> None:
@@ -205,3 +206,15 @@ async def test_uvicorn_makes_the_sandbox_that_the_page_shows_for_containers(
     assert environ["CLICKPOST_ALLOW_HTTP"] == '"1"'
     assert created.label is not None
     assert created.label.startswith("http://clickpost:8000/labels/")
+
+
+def test_file_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "day.db"
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, reference TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(ValueError, match=r"day\.db: .* another version .*; delete it, or"):
+        Sandbox(path=path)
+
+    assert path.read_bytes() == before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clickpost_async import webhooks
-from clickpost_async.sandbox import Sandbox, served
+from clickpost_async.sandbox import Sandbox
 from tests.sandbox.samples import at_midnight, client, placed, raw_client
 
 TOKEN = "not-a-real-token"
@@ -226,7 +226,7 @@ async def test_sandbox_on_a_port_pushes_by_itself(
 ) -> None:
     sandbox = Sandbox(scan_every=scan_every)
     sandbox.webhooks_to(receiver.url)
-    async with served(sandbox) as server, raw_client(server.url) as http:
+    async with sandbox, raw_client(sandbox.base_url) as http:
         await placed(http, "W1")
         if scan_every is None:
             sandbox.advance("W1", steps=4)

@@ -1,6 +1,6 @@
 """The enterprise's account: its audit log, and tokens for it."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, Reply, SandboxRequest
 from clickpost_async.sandbox.state import AUDIT, SandboxState
 from clickpost_async.sandbox.store.records import Note

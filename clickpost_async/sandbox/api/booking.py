@@ -6,7 +6,7 @@ from typing import Any
 from clickpost_async.sandbox.api import checks
 from clickpost_async.sandbox.api.checks import B2B
 from clickpost_async.sandbox.operation import JSON
-from clickpost_async.sandbox.payload import address, get, objects, section
+from clickpost_async.sandbox.params import address, get, members, section
 from clickpost_async.sandbox.store.records import Order
 from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 
@@ -44,10 +44,10 @@ def items_of(payload: JSON) -> Sequence[JSON]:
     """Return the items; those of a B2B order are in its boxes, with other names."""
     items = get(payload, "shipment_details|shipment_info.items")
     nested = get(section(payload, "shipment_info"), "additional.items")
-    return objects(nested if items is None else items) or [
+    return members(nested if items is None else items) or [
         {**product, "quantity": product.get("sku_count", product.get("count"))}
-        for box in objects(get(payload, "shipment_info.box_info"))
-        for product in objects(box.get("product_info"))
+        for box in members(get(payload, "shipment_info.box_info"))
+        for product in members(box.get("product_info"))
     ]
 
 
@@ -55,7 +55,7 @@ def box_references(payload: JSON) -> Sequence[str | None]:
     """Return the reference number of each box of a B2B order."""
     return [
         f"{prefix}.{number:03}" if prefix else None
-        for box in objects(get(payload, "shipment_info.box_info"))
+        for box in members(get(payload, "shipment_info.box_info"))
         for prefix in [box.get("reference_number_prefix")]
         for number in range(1, checks.box_count(box) + 1)
     ]
@@ -65,7 +65,7 @@ def details_of(payload: JSON) -> JSON:
     """Return the details of an order or a registration of any version: nearly all are optional."""
     pickup, drop = address(payload, "pickup"), address(payload, "drop")
     person = {**drop, **section(payload, "consumer_details")}
-    invoices = objects(get(payload, "shipment_info.invoice_info")) or [{}]
+    invoices = members(get(payload, "shipment_info.invoice_info")) or [{}]
     places = "shipment_details|shipment_info|additional"
     return {
         "pickup_city": pickup.get("city"),

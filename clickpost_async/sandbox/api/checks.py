@@ -11,9 +11,8 @@ from typing import Any
 from attrs import Factory, field, frozen
 
 from clickpost_async.endpoints import CATALOG
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import getter
 from clickpost_async.sandbox.world import couriers, scenarios
 from clickpost_async.structures._schema import FieldSpec, member_kind, specs
 from clickpost_async.structures._shipment import BLUEDART
@@ -36,7 +35,7 @@ _MAX_BOXES = 1000
 def _first_invalid(path: str, is_valid: Callable[[Any], bool]) -> Callable[[JSON], int | None]:
     """Return a function that finds the position of the first value that is not valid, if any."""
     head, each, tail = path.partition("[]")
-    find, member = getter(head), getter(tail[1:])
+    find, member = params.getter(head), params.getter(tail[1:])
     if not each:
         return lambda payload: None if is_valid(find(payload)) else 0
 
@@ -107,6 +106,10 @@ def _is_paid_as_ordered(shipment: Any) -> bool:
     return shipment.get("order_type") != "PREPAID" or value == 0
 
 
+def _is_reason(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= _MAX_REASON_LENGTH
+
+
 def _is_account(value: Any) -> bool:
     # The accounts of the scenarios are rejected with a code of their own.
     scenarios.check_account(value)
@@ -123,7 +126,7 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 
 def _has(path: str, *values: object) -> Callable[[JSON], bool]:
-    find = getter(path)
+    find = params.getter(path)
     return lambda payload: find(payload) in values
 
 
@@ -182,6 +185,7 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
     is_rvp = _has(f"{_EITHER}.delivery_type", "RVP")
     amount = "{path} must be a number that is not negative"
     items, account = "shipment_details.items", f"{_EITHER}.account_code"
+    courier = "shipment_details.courier_partner"
     return (
         *_sections("shipment_details"),
         Check(351, account, _is_account),
@@ -189,20 +193,8 @@ def _of_order(version: str, places: Sequence[Check]) -> Sequence[Check]:
         Check(307, f"{_EITHER}.order_type", _is_one_of("COD", "PREPAID", "EXCHANGE")),
         Check(308, "additional|shipment_details.priority", _is_one_of(None, "NORMAL", "URGENT")),
         Check(309, f"{_EITHER}.delivery_type", _is_one_of(None, "FORWARD", "RVP")),
-        Check(
-            310,
-            f"{_EITHER}.rvp_reason",
-            lambda reason: (
-                isinstance(reason, str) and 0 < len(reason.strip()) <= _MAX_REASON_LENGTH
-            ),
-            when=is_rvp,
-        ),
-        Check(
-            311,
-            "shipment_details.courier_partner",
-            lambda courier: courier not in couriers.FORWARD_ONLY,
-            when=is_rvp,
-        ),
+        Check(310, f"{_EITHER}.rvp_reason", _is_reason, when=is_rvp),
+        Check(311, courier, lambda value: value not in couriers.FORWARD_ONLY, when=is_rvp),
         *_listed(items),
         *_required(version, f"{items}[]", 313),
         *_required(version, "pickup_info"),
@@ -242,14 +234,10 @@ _OF_THE_WORLD = [
 def _place(section: str) -> Sequence[Check]:
     has_no_code = _has(f"{section}.location_code", None, "")
     always, unless_code = ("name", "phone", "country"), ("address", "city", "state", "pincode")
-    country = Check(314, f"{section}.country", _matches(r"(?i:india|in)"), "{path} must be India")
+    needed = {**dict.fromkeys(always), **dict.fromkeys(unless_code, has_no_code)}
     return (
-        *(Check(328, f"{section}.{name}", _is_filled, _MANDATORY) for name in always),
-        *(
-            Check(328, f"{section}.{name}", _is_filled, _MANDATORY, has_no_code)
-            for name in unless_code
-        ),
-        country,
+        *(Check(328, f"{section}.{n}", _is_filled, _MANDATORY, when) for n, when in needed.items()),
+        Check(314, f"{section}.country", _matches(r"(?i:india|in)"), "{path} must be India"),
     )
 
 

@@ -1,11 +1,10 @@
 """Choose a courier: recommendations, the accounts with them, and pincodes."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes, scenarios
+from clickpost_async.sandbox.world import accounts, scenarios
 
 NOT_SERVICEABLE = "Pin code not serviceable"
 
@@ -41,10 +40,10 @@ def _ranked(parcel: JSON) -> JSON:
 def recommend_world(_: SandboxState, call: SandboxRequest) -> JSON | None:
     """Rank accounts for one parcel; if none serves it, there is no result."""
     parcel = params.body(call)
-    sides = [section(parcel, name) for name in ("pickup_info", "drop_info")]
+    sides = [params.section(parcel, name) for name in ("pickup_info", "drop_info")]
     for side in sides:
         params.required(side, "country_code")
-    if not section(parcel, "shipment_details"):
+    if not params.section(parcel, "shipment_details"):
         raise RefusalError(400, "shipment_details: mandatory")
     if any(str(side.get("postal_code")) == scenarios.UNSERVED for side in sides):
         return None
@@ -74,7 +73,7 @@ def list_accounts(state: SandboxState, call: SandboxRequest) -> JSON:
 def pincode(_: SandboxState, call: SandboxRequest) -> JSON:
     """Return the city and state of a pincode; the result is empty for an unknown one."""
     pincode = call.query.get("pincode", "")
-    city, state = pincodes.PLACES.get(pincode, ("", ""))
+    city, state = accounts.PLACES.get(pincode, ("", ""))
     if not city:
         raise RefusalError(404, f"Not found: {pincode}", result={})
     return {"pincode": pincode, "city": city, "state": state}

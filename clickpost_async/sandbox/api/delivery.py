@@ -1,11 +1,10 @@
 """Predict how many days a delivery takes."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import get, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes, scenarios
+from clickpost_async.sandbox.world import accounts, scenarios
 from clickpost_async.sandbox.world.clock import ist_day
 
 _NOT_SERVICEABLE = "Pincode not serviceable"
@@ -25,10 +24,10 @@ def predict(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
 
 def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
     pickup, drop = (str(pair[name]) for name in ("pickup_pincode", "drop_pincode"))
-    scenarios.check_account(get(pair, "optional.account_code"))
-    if is_checked and drop not in pincodes.PLACES:
+    scenarios.check_account(params.get(pair, "optional.account_code"))
+    if is_checked and drop not in accounts.PLACES:
         raise RefusalError(400, f"Invalid drop pincode: {drop}")
-    wanted = get(pair, "optional.cp_id")
+    wanted = params.get(pair, "optional.cp_id")
     if wanted is not None:
         wanted = params.courier(wanted)
     days = {
@@ -52,10 +51,10 @@ def _predicted(state: SandboxState, pair: JSON, *, is_checked: bool) -> JSON:
 def predict_world(state: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """Predict for one route; the result is a list all the same."""
     route = params.body(call)
-    ends = [section(route, name) for name in ("pickup_details", "drop_details")]
+    ends = [params.section(route, name) for name in ("pickup_details", "drop_details")]
     for end in ends:
         params.required(end, "pincode", "country")
-    scenarios.check_account(get(route, "optional.account_code"))
+    scenarios.check_account(params.get(route, "optional.account_code"))
     if any(str(end["pincode"]) == scenarios.UNSERVED for end in ends):
         return None
     crosses = ends[0]["country"] != ends[1]["country"]

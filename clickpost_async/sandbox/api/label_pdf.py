@@ -10,8 +10,8 @@ from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, HRFlowable, KeepInFrame, Preformatted, Spacer, Table
 
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.booking import items_of
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.redaction import people_in
 from clickpost_async.sandbox.store.records import Order, Parcel, Scan
 from clickpost_async.sandbox.world.clock import ist
@@ -26,7 +26,8 @@ _MAX_ITEMS = 4
 def draw(parcel: Parcel, order: Order) -> bytes:
     """Return the label of a parcel as PDF: the same bytes every time."""
     payload = order.payload
-    shipment, people = section(payload, "shipment_details"), people_in(payload)
+    shipment, people = params.section(payload, "shipment_details"), people_in(payload)
+    sender = people.get("back to") or people["from"]
     sizes = [str(shipment.get(name, "?")) for name in ("length", "breadth", "height")]
     items = [
         f"{item.get('quantity')} x {item.get('description') or item.get('sku')}"
@@ -45,9 +46,7 @@ def draw(parcel: Parcel, order: Order) -> bytes:
         _text(f"{shipment.get('weight', '?')} g, {' x '.join(sizes)} cm, 1 of 1"),
         *(_text(line, max_lines=1) for line in (*items[:_MAX_ITEMS], *more)),
         _rule(),
-        *_party(
-            "FROM, AND BACK TO IF NOT DELIVERED", people.get("back to") or people["from"], size=9
-        ),
+        *_party("FROM, AND BACK TO IF NOT DELIVERED", sender, size=9),
     )
 
 
@@ -82,12 +81,10 @@ def _pdf(title: str, *parts: Flowable) -> bytes:
 
 def _head(parcel: Parcel, currency: str) -> Flowable:
     is_cod = parcel.order_type == "COD"
+    payment = "COD" if is_cod else "PREPAID"
     collect = f"Collect {currency} {parcel.cod_value:,.2f}" if is_cod else "Collect nothing"
     cells = (
-        (
-            _text(parcel.courier_name, font=_BOLD, size=16, max_lines=1),
-            "COD" if is_cod else "PREPAID",
-        ),
+        (_text(parcel.courier_name, font=_BOLD, size=16, max_lines=1), payment),
         (_text(parcel.account_code, max_lines=1), collect),
     )
     style = (

@@ -1,6 +1,6 @@
 """Labels and proofs of delivery: their URLs, and the files."""
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.orders import label_url
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
 from clickpost_async.sandbox.state import SandboxState
@@ -14,8 +14,7 @@ from clickpost_async.sandbox.world.tracking_codes import ShipmentKind
 def fetch(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the URL of a label; the status is 500 if there is none."""
     parcel = params.parcel(state, call)
-    if call.query.get("regenerate", "false") not in ("true", "false"):
-        raise RefusalError(400, "regenerate must be true or false")
+    params.flag(call, "regenerate", "false")
     if parcel is None or not _has_label(parcel):
         raise RefusalError(500, INTERNAL_ERROR)
     return {"shipping_label": label_url(call.origin, parcel.waybill)}

@@ -1,17 +1,16 @@
 """Edit and cancel orders, list what changed, and count by day."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from clickpost_async.sandbox.api import params
+from starlette.datastructures import URL
+
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import FEEDBACK, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, scan_values
 from clickpost_async.sandbox.world import scenarios
-from clickpost_async.sandbox.world.clock import DAY, exact
+from clickpost_async.sandbox.world.clock import DAY, day, exact, read_utc
 from clickpost_async.structures import TrackingCode
 
 _MAX_WINDOW = 1800
@@ -25,7 +24,7 @@ def edit(state: SandboxState, call: SandboxRequest) -> None:
     changes = params.body(call)
     waybill = str(changes["awb_number"])
     # ClickPost's page of 2020 has the courier in a section.
-    nested = get(changes, "shipment_details.courier_partner")
+    nested = params.get(changes, "shipment_details.courier_partner")
     courier_partner = params.courier_in_body(changes.get("courier_partner", nested))
     parcel = state.parcel(waybill, courier_partner)
     if parcel is None:
@@ -84,7 +83,11 @@ def updated(state: SandboxState, call: SandboxRequest) -> Reply:
     start, end = params.window(call, _MAX_WINDOW)
     after, size = _cursor(call.query.get("cursor", "0-0")), state.page_size
     found = state.store.parcels_scanned(start, end, after=after, limit=size + 1)
-    following = _next_page(call.url, found[size - 1]) if len(found) > size else None
+    following = None
+    if len(found) > size:
+        cursor = f"{found[size - 1].scanned_at!r}-{found[size - 1].last_scan}"
+        # Like the real one it is absolute, and contains the key.
+        following = str(URL(call.url).include_query_params(cursor=cursor))
     rows = [_update(state, parcel) for parcel in found[:size]]
     meta = {**Reply.of(200, "SUCCESS").meta, "next": following}
     return Reply({"meta": meta, "result": rows})
@@ -101,14 +104,6 @@ def _update(state: SandboxState, parcel: Parcel) -> JSON:
     )
 
 
-def _next_page(url: str, last: Parcel) -> str:
-    # Like the real one it is absolute, and contains the key.
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    query["cursor"] = f"{last.scanned_at!r}-{last.last_scan}"
-    return parts._replace(query=urlencode(query)).geturl()
-
-
 def _cursor(text: str) -> tuple[float, int]:
     """Read where a page begins: after a scan's moment and number."""
     moment, _, number = text.partition("-")
@@ -121,23 +116,22 @@ def _cursor(text: str) -> tuple[float, int]:
 @Operation("orders.daily_counts", message="Success")
 def daily_counts(state: SandboxState, call: SandboxRequest) -> JSON:
     """Count shipments by day; the last two days are not counted yet."""
-    start, end = (_day(call, name) for name in ("start-date", "end-date"))
-    if (end - start).days >= _MAX_DAYS:
+    start, end = (_midnight(call, name) for name in ("start-date", "end-date"))
+    if end - start >= _MAX_DAYS * DAY:
         raise RefusalError(400, f"At most {_MAX_DAYS} days can be requested")
-    counted = datetime.fromtimestamp(state.now(), UTC).date() - timedelta(days=_DAYS_UNTIL_COUNTED)
-    days = (start + timedelta(days=number) for number in range((end - start).days + 1))
-    return {day.isoformat(): _count(state, day) if day <= counted else {} for day in days}
+    uncounted = state.now() - (_DAYS_UNTIL_COUNTED * DAY)
+    days = range(start, end + DAY, DAY)
+    return {day(at): _count(state, at) if at <= uncounted else {} for at in days}
 
 
-def _count(state: SandboxState, day: date) -> JSON:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+def _count(state: SandboxState, midnight: int) -> JSON:
     parcels = state.store.parcels_created(midnight, midnight + DAY)
     ordered = sum(parcel.ordered for parcel in parcels)
     return {"manifestation": ordered, "tracking": len(parcels)} if parcels else {}
 
 
-def _day(call: SandboxRequest, name: str) -> date:
+def _midnight(call: SandboxRequest, name: str) -> int:
     try:
-        return datetime.strptime(call.query.get(name, ""), "%Y-%m-%d").replace(tzinfo=UTC).date()
+        return int(read_utc(call.query.get(name, ""), "%Y-%m-%d"))
     except ValueError:
         raise RefusalError(400, f"{name} must be a date, YYYY-MM-DD") from None

@@ -2,23 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from urllib.parse import quote
 
 import anyio
 
-from clickpost_async.sandbox.api import checks, params
-from clickpost_async.sandbox.api.booking import (
-    box_references,
-    details_of,
-    is_asynchronous,
-    items_of,
-    kind_of,
-    shipment,
-    wants_label,
-)
+from clickpost_async.sandbox import params
+from clickpost_async.sandbox.api import booking, checks
 from clickpost_async.sandbox.api.checks import B2B, INDIA, WORLD
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import address, get
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Order, State
@@ -42,7 +34,7 @@ _WORLD_ERRORS = {400: 400}
 async def create(state: SandboxState, call: SandboxRequest) -> Reply:
     """Create an order; a B2B one is placed later unless its `is_async` is false."""
     version, payload = checks.checked(call)
-    reference = str(shipment(version, payload, "reference_number"))
+    reference = str(booking.shipment(version, payload, "reference_number"))
     # One call at a time decides about a reference: the check and the courier are one step.
     async with nullcontext() if state.racy else state.creating(reference):
         return await _create(state, call, version, payload, reference)
@@ -51,7 +43,7 @@ async def create(state: SandboxState, call: SandboxRequest) -> Reply:
 async def _create(
     state: SandboxState, call: SandboxRequest, version: str, payload: JSON, reference: str
 ) -> Reply:
-    courier_partner = shipment(version, payload, "courier_partner")
+    courier_partner = booking.shipment(version, payload, "courier_partner")
     known = state.store.one(Order, reference_number=reference)
     if known is not None and known.state in _EXISTING:
         return _create_again(state, known, version, call.origin)
@@ -63,9 +55,9 @@ async def _create(
         version=version,
         body=call.body,
         courier_partner=courier_partner,
-        account_code=str(shipment(version, payload, "account_code") or ""),
+        account_code=str(booking.shipment(version, payload, "account_code") or ""),
     )
-    if is_asynchronous(order):
+    if booking.is_asynchronous(order):
         state.store.update(order, state=State.QUEUED, polls=0)
         return _pending(state, order) if version == B2B else _reply(state, "accepted", order, 202)
     if not state.racy:
@@ -105,7 +97,7 @@ def _finished(state: SandboxState, order: Order, origin: str) -> Order:
 
 def _ask_courier(state: SandboxState, order: Order) -> None:
     """Reject an order that the courier rejects; the reply has the order's ids."""
-    drop = address(order.payload, "drop")
+    drop = params.address(order.payload, "drop")
     pincode = str(drop.get("pincode", drop.get("postal_code")))
     try:
         scenarios.ask_courier(order.reference_number, pincode, order.attempts)
@@ -113,7 +105,7 @@ def _ask_courier(state: SandboxState, order: Order) -> None:
         if error.status not in scenarios.PASSING:
             state.store.update(order, state=State.REFUSED)
         # A B2B order fails with another code after it was accepted.
-        late = order.version == B2B and is_asynchronous(order) and error.status == 319
+        late = order.version == B2B and booking.is_asynchronous(order) and error.status == 319
         code = 420 if late else error.status
         error.reply = _reply(state, "failed", order, code, error.message)
         raise
@@ -135,10 +127,11 @@ def _buy_label(state: SandboxState, order: Order) -> str:
 
 def _given_waybill(payload: JSON) -> str:
     """Return the waybill that a merchant was allotted before; empty for most orders."""
-    return str(get(payload, "shipment_details|additional.awb_number") or "")
+    return str(params.get(payload, "shipment_details|additional.awb_number") or "")
 
 
 def _place(state: SandboxState, order: Order, waybill: str, origin: str) -> Order:
+    find = partial(booking.shipment, order.version, order.payload)
     state.open_parcel(
         first_scan=TrackingCode.ORDER_PLACED,
         waybill=waybill,
@@ -147,13 +140,13 @@ def _place(state: SandboxState, order: Order, waybill: str, origin: str) -> Orde
         reference_number=order.reference_number,
         tracking_id=_FIRST_TRACKING_ID + order.id,
         security_key=state.secret(f"{order.reference_number}/security key"),
-        kind=kind_of(order),
+        kind=booking.kind_of(order),
         ordered=True,
-        order_type=str(shipment(order.version, order.payload, "order_type")),
-        cod_value=params.number(shipment(order.version, order.payload, "cod_value") or 0) or 0.0,
-        details=details_of(order.payload),
+        order_type=str(find("order_type")),
+        cod_value=params.number(find("cod_value") or 0) or 0.0,
+        details=booking.details_of(order.payload),
     )
-    label = label_url(origin, waybill) if wants_label(order) else None
+    label = label_url(origin, waybill) if booking.wants_label(order) else None
     return state.store.update(order, state=State.PLACED, waybill=waybill, label=label)
 
 
@@ -226,7 +219,7 @@ def _reply(
         username=state.username,
         order_id=_FIRST_ORDER_ID + order.id,
         tracking_id=_FIRST_TRACKING_ID + order.id,
-        merchant_order_id=get(order.payload, "shipment_details|additional.order_id"),
+        merchant_order_id=params.get(order.payload, "shipment_details|additional.order_id"),
         account_code=order.account_code or None,
         courier_name=couriers.name_of(order.courier_partner),
         shown_courier=shown_courier(order.courier_partner),
@@ -257,7 +250,7 @@ def _pieces(order: Order, version: str, template: str) -> Sequence[JSON]:
     if version == B2B:
         return [
             render("orders.piece_b2b", waybill=f"{order.waybill}-{number:04}", box=reference)
-            for number, reference in enumerate(box_references(order.payload), 1)
+            for number, reference in enumerate(booking.box_references(order.payload), 1)
         ]
     if order.courier_partner not in couriers.MULTI_PIECE:
         return ()
@@ -269,7 +262,7 @@ def _pieces(order: Order, version: str, template: str) -> Sequence[JSON]:
             item=_with_image_urls(item),
             waybill=form.format(order.waybill, number),
         )
-        for number, item in enumerate(items_of(order.payload), 1)
+        for number, item in enumerate(booking.items_of(order.payload), 1)
     ]
 
 
@@ -279,7 +272,7 @@ def _with_image_urls(item: JSON) -> JSON:
 
 
 def _invoice_url(order: Order) -> str | None:
-    countries = [get(order.payload, f"{side}_info.country_code") for side in ("pickup", "drop")]
+    sides = [params.section(order.payload, f"{side}_info") for side in ("pickup", "drop")]
     code = couriers.code_of(order.courier_partner)
     url = f"https://labels.clickpost.example/{code}/INVOICE_DATA/{order.waybill}.pdf"
-    return url if countries[0] != countries[1] else None
+    return url if sides[0].get("country_code") != sides[1].get("country_code") else None

@@ -2,9 +2,8 @@
 
 import re
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import PICKUP, SandboxState
 from clickpost_async.sandbox.world import scenarios
 
@@ -38,7 +37,10 @@ def create_india(state: SandboxState, call: SandboxRequest) -> JSON:
 def create_world(state: SandboxState, call: SandboxRequest) -> JSON:
     """Request a pickup by DHL of a known parcel; errors are a dict of lists."""
     pickup = params.body(call)
-    shipment, place = section(pickup, "shipment_details"), section(pickup, "pickup_info")
+    shipment, place = (
+        params.section(pickup, "shipment_details"),
+        params.section(pickup, "pickup_info"),
+    )
     _require(shipment, "awb_number", "account_code", "items")
     _require(place, *_WORLD)
     courier_partner = shipment.get("courier_partner_id")

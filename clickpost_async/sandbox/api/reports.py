@@ -5,9 +5,8 @@ import io
 import re
 from collections.abc import Callable, Mapping
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.state import REPORT, SandboxState
 from clickpost_async.sandbox.store.records import Note, Parcel, Scan, scan_values
 from clickpost_async.sandbox.world.clock import DAY, read_utc, utc
@@ -37,7 +36,7 @@ _COLUMNS: Mapping[str, Callable[[Parcel, Scan], object]] = {
 def request(state: SandboxState, call: SandboxRequest) -> list[JSON]:
     """Request a report on the parcels scanned within a day at most."""
     wanted = params.body(call)
-    start, end = _window(section(wanted, "filters"))
+    start, end = _window(params.section(wanted, "filters"))
     fields = wanted.get("fields")
     if wanted.get("report_name") != _NAME:
         raise _invalid("report_name", "is not a valid choice", "invalid_choice")

@@ -2,8 +2,8 @@
 
 import math
 
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import address
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import RETURN, SandboxState
 from clickpost_async.sandbox.store.records import Note, Order, Parcel
@@ -53,7 +53,7 @@ def request(state: SandboxState, parcel: Parcel, *, reason: str, refund_mode: st
         "refund_mode": refund_mode,
         "items": parcel.details.get("items"),
         "customer": parcel.details.get("customer") or {},
-        "seller": {**address(payload, "pickup"), **address(payload, "return")},
+        "seller": {**params.address(payload, "pickup"), **params.address(payload, "return")},
     }
     note = state.add_note(RETURN, reference, content)
     payload = _webhook(note, _REQUESTED)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.couriers import NOT_SERVICEABLE
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, SandboxRequest
-from clickpost_async.sandbox.payload import section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
-from clickpost_async.sandbox.world import accounts, pincodes
+from clickpost_async.sandbox.world import accounts
 from clickpost_async.sandbox.world.accounts import SandboxAccount
 
 _SERVICES: Mapping[str, Sequence[SandboxAccount]] = {
@@ -39,7 +38,7 @@ def check(_: SandboxState, call: SandboxRequest) -> JSON | None:
 def options(_: SandboxState, call: SandboxRequest) -> list[JSON] | None:
     """List the accounts that serve a pair of pincodes; the weight is in kilograms."""
     query = params.objects(call)[0]
-    optional = section(query, "optional")
+    optional = params.section(query, "optional")
     ends = str(query["pickup_pincode"]), str(query["drop_pincode"])
     wanted = optional.get("cp_id")
     if wanted is not None:
@@ -93,8 +92,8 @@ def drop_pincodes(_: SandboxState, __: SandboxRequest) -> JSON:
 def search(_: SandboxState, call: SandboxRequest) -> Sequence[JSON] | None:
     """List the accounts that serve a pincode, a row for each order type."""
     params.required(call.query, "pincode", "is_pickup_pincode", "is_rvp")
-    side = "pickup" if _flag(call, "is_pickup_pincode") else "drop"
-    service = "RVP" if _flag(call, "is_rvp") else "FORWARD"
+    side = "pickup" if params.flag(call, "is_pickup_pincode") else "drop"
+    service = "RVP" if params.flag(call, "is_rvp") else "FORWARD"
     pincode = call.query["pincode"]
     rows = [
         {
@@ -124,14 +123,7 @@ def _order_types(serving: Iterable[SandboxAccount], drop: str) -> dict[str, bool
 
 def _lists(serving: Sequence[SandboxAccount]) -> JSON:
     lists: dict[str, list[str]] = {}
-    for pincode in pincodes.PLACES:
+    for pincode in accounts.PLACES:
         for name in {n for a in serving if a.serves(pincode) for n in a.order_types(pincode)}:
             lists.setdefault(name, []).append(pincode)
     return dict(sorted(lists.items(), reverse=True))
-
-
-def _flag(call: SandboxRequest, name: str) -> bool:
-    value = call.query[name]
-    if value not in ("true", "false"):
-        raise RefusalError(400, f"{name} must be true or false")
-    return value == "true"

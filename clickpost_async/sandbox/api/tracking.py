@@ -2,10 +2,9 @@
 
 from urllib.parse import quote
 
-from clickpost_async.sandbox.api import params
+from clickpost_async.sandbox import params
 from clickpost_async.sandbox.api.booking import details_of
 from clickpost_async.sandbox.operation import JSON, Operation, RefusalError, Reply, SandboxRequest
-from clickpost_async.sandbox.payload import objects, section
 from clickpost_async.sandbox.responses import render
 from clickpost_async.sandbox.state import SandboxState
 from clickpost_async.sandbox.store.records import Parcel, Scan, scan_values
@@ -27,11 +26,8 @@ def register(state: SandboxState, call: SandboxRequest) -> JSON:
     parcel, is_new = _registered(state, call, "courier_partner")
     if not is_new:
         raise RefusalError(303)
-    ids = {
-        "consumer_id": _FIRST_CONSUMER_ID + parcel.id,
-        "shipment_id": _FIRST_SHIPMENT_ID + parcel.id,
-    }
-    return render("tracking.registered", parcel=parcel, **ids)
+    consumer, shipment = _FIRST_CONSUMER_ID + parcel.id, _FIRST_SHIPMENT_ID + parcel.id
+    return render("tracking.registered", parcel=parcel, consumer_id=consumer, shipment_id=shipment)
 
 
 @Operation(
@@ -53,7 +49,7 @@ def _registered(state: SandboxState, call: SandboxRequest, courier: str) -> tupl
     waybill, account_code = str(payload["waybill"]), str(payload["account_code"])
     courier_partner = params.courier_in_body(payload.get(courier))
     scenarios.check_account(account_code)
-    shipment = section(payload, "shipment_info")
+    shipment = params.section(payload, "shipment_info")
     kind = shipment.get("delivery_type")
     return state.open_parcel(
         first_scan=TrackingCode.AWB_REGISTERED,
@@ -88,11 +84,10 @@ def set_whatsapp(state: SandboxState, call: SandboxRequest) -> None:
 def security_key(state: SandboxState, call: SandboxRequest) -> JSON:
     """Return the key of a parcel's tracking page, by its waybill or its reference number."""
     reference = call.query.get("reference_number")
-    parcel = (
-        state.store.one(Parcel, reference_number=reference)
-        if reference
-        else params.parcel(state, call)
-    )
+    if reference:
+        parcel = state.store.one(Parcel, reference_number=reference)
+    else:
+        parcel = params.parcel(state, call)
     if parcel is None:
         raise RefusalError(321)
     return render("tracking.security_key", parcel=parcel)
@@ -124,7 +119,7 @@ def _tracked(state: SandboxState, parcel: Parcel) -> JSON:
         parcel=parcel,
         latest=_scan("status", parcel, scans[0]),
         scans=[_scan("checkpoint", parcel, scan) for scan in scans],
-        skus=[item["sku"] for item in objects(parcel.details.get("items")) if "sku" in item],
+        skus=[item["sku"] for item in params.members(parcel.details.get("items")) if "sku" in item],
         ndr=render("tracking.ndr", scan=failed) if failed else None,
     )
 

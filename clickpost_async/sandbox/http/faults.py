@@ -1,17 +1,29 @@
-"""Which faults the sandbox injects: at random, reproducibly, or scripted.
+"""Fault injection: which faults are injected, at random or scripted, and what each of them does.
 
 Over HTTP a drop is a real close of the TCP connection (with `reset=True` an RST). An ASGI transport
 has none to close: there a drop is a ConnectionResetError raised out of the application.
 """
 
 import enum
+import os
 import random
+import socket
+import struct
 import threading
 from collections import Counter
 from collections.abc import Mapping
 from typing import Self
 
-from attrs import define, field, validators
+from attrs import define, evolve, field, validators
+from starlette.types import Receive, Scope, Send
+
+from clickpost_async.sandbox.operation import Operation, Reply
+from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERROR
+
+# The key in the scope's state under which the server passes the connection to the application.
+CONNECTION = "clickpost_async.sandbox.connection"
+
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class Fault(enum.StrEnum):
@@ -47,13 +59,20 @@ class Fault(enum.StrEnum):
     COURIER_DOWN = "courier_down", "Courier down", "HTTP 200 with status 322; creates only", False
 
 
+_PAGES: Mapping[Fault, Reply] = {
+    Fault.BUSY: Reply("503 Service Temporarily Unavailable", 503),
+    Fault.SERVER_ERROR: Reply("Server Error (500)", 500),
+    Fault.HTML: Reply("We are down for maintenance"),
+    Fault.GATEWAY: Reply("504 Gateway Time-out", 504),
+}
+
 _MAX_TIMES = 1_000_000
 _MAX_LATENCY = 3600
 
 
-def _chance() -> float:
-    probability: float = field(default=0.0, validator=[validators.ge(0), validators.le(1)])
-    return probability
+def _up_to(maximum: float) -> float:
+    number: float = field(default=0.0, validator=[validators.ge(0), validators.le(maximum)])
+    return number
 
 
 @define
@@ -67,18 +86,18 @@ class _ScriptedFault:
 class Faults:
     """Probabilities between 0 and 1 for each fault; `latency` is seconds before every response."""
 
-    latency: float = field(default=0.0, validator=[validators.ge(0), validators.le(_MAX_LATENCY)])
-    too_many: float = _chance()
-    busy: float = _chance()
-    server_error: float = _chance()
-    html: float = _chance()
-    drop_before: float = _chance()
-    drop_after: float = _chance()
-    half_response: float = _chance()
-    gateway: float = _chance()
-    oops: float = _chance()
-    hang: float = _chance()
-    courier_down: float = _chance()
+    latency: float = _up_to(_MAX_LATENCY)
+    too_many: float = _up_to(1)
+    busy: float = _up_to(1)
+    server_error: float = _up_to(1)
+    html: float = _up_to(1)
+    drop_before: float = _up_to(1)
+    drop_after: float = _up_to(1)
+    half_response: float = _up_to(1)
+    gateway: float = _up_to(1)
+    oops: float = _up_to(1)
+    hang: float = _up_to(1)
+    courier_down: float = _up_to(1)
     reset: bool = False
     retry_after: int = 1
     seed: int = 0
@@ -121,6 +140,18 @@ class Faults:
             fault = self._by_chance(reference_number)
         return None if fault is Fault.COURIER_DOWN and not asks_courier else fault
 
+    def reply(self, fault: Fault, called: Operation) -> Reply | None:
+        """Return the reply of a fault to a call; None if it drops the connection."""
+        if fault is Fault.TOO_MANY:
+            return throttled(self.retry_after)
+        if fault is Fault.OOPS:
+            return called.refuse(500, INTERNAL_ERROR)
+        if fault is Fault.COURIER_DOWN:
+            return called.refuse(322, COURIER_ERROR)
+        if fault is Fault.BUSY:
+            return evolve(_PAGES[fault], headers={"Retry-After": str(self.retry_after)})
+        return _PAGES.get(fault)
+
     def scripted(self) -> Mapping[Fault, int]:
         """Return how often each scripted fault is still to be injected."""
         with self._lock:
@@ -152,3 +183,35 @@ class Faults:
         turn = f"{self.seed}/{reference_number}/{self._calls[reference_number]}"
         dice = random.Random(turn)  # noqa: S311 - dice, not secrets
         return next((fault for fault, chance in odds if dice.random() < chance), None)
+
+
+def throttled(seconds: int) -> Reply:
+    """Return the reply to a call above the rate limit."""
+    detail = f"Request was throttled. Expected available in {seconds} seconds."
+    return Reply({"detail": detail}, 429, {"Retry-After": str(seconds)})
+
+
+async def drop(
+    scope: Scope, receive: Receive, send: Send, *, half: Reply | None, reset: bool
+) -> None:
+    """Close the connection without a response, or after the first half of one."""
+    if half is not None:
+        response = half.response()
+        status, headers = response.status_code, response.raw_headers
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        first = response.body[: len(response.body) // 2]
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+    connection = scope.get("state", {}).get(CONNECTION)
+    if connection is None:
+        raise ConnectionResetError("the sandbox dropped this call on purpose")
+    wire = connection.get_extra_info("socket")
+    if reset and wire is not None:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    connection.close()
+    await until_gone(receive)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client disconnects; returning earlier would make the server respond."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -9,9 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clickpost_async.sandbox.http.fault_injection import NOT_FOUND, response_to
 from clickpost_async.sandbox.operation import Operation, Reply
 from clickpost_async.settings import Host
+
+_NOT_FOUND = Reply("Not Found", 404)
 
 _DOUBLED = re.compile(r"//+api/|/api/(/|.*//)").match
 
@@ -32,7 +33,7 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         # Django in production sends every method to the path with the slash.
         path = scope["path"] + "/"
-        response = response_to(NOT_FOUND)
+        response = _NOT_FOUND.response()
         if path in routes_by_path:
             query = scope["query_string"].decode("latin-1")
             response = RedirectResponse(f"{path}?{query}" if query else path, 301)
@@ -50,7 +51,7 @@ def router(operations: Iterable[Operation], respond: Responder, others: Iterable
         else:
             detail = f'Method "{scope["method"]}" not allowed.'
             allowed = {"Allow": ", ".join(sorted(methods))}
-            await response_to(Reply({"detail": detail}, 405, allowed))(scope, receive, send)
+            await Reply({"detail": detail}, 405, allowed).response()(scope, receive, send)
 
     other_routes = Router(list(others), redirect_slashes=False, default=not_found)
     return find
@@ -62,7 +63,7 @@ def files_at(state: S, path: str, file: Callable[[S, str], bytes | None], media_
     async def serve(request: Request) -> Response:
         content = file(state, request.path_params["name"])
         if content is None:
-            return response_to(NOT_FOUND)
+            return _NOT_FOUND.response()
         return Response(content, media_type=media_type)
 
     return Route(path, serve)

@@ -55,7 +55,7 @@ def render(control: SandboxControl, view: View, api: str = "") -> str:
         "requests": store.latest_calls(ROWS, view.search),
         "orders": store.order_list(ROWS, view.search),
         "ledger": store.purchases(ROWS, view.search),
-        "returns": control.return_requests(ROWS, view.search),
+        "returns": store.returns(ROWS, view.search),
         "webhooks": control.deliveries()[:ROWS],
     }
     page = environment().get_template("main.html")

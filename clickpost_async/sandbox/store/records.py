@@ -201,11 +201,9 @@ class LoggedCall(Row):
     @property
     def summary(self) -> JSON:
         """The call without its request and response."""
-        names = (
-            *("id", "operation", "about", "attempt", "http_status", "fault", "seconds", "at"),
-            "code",
-        )
-        return {name: getattr(self, name) for name in names}
+        call = ("id", "operation", "about", "attempt", "seconds", "at")
+        response = ("http_status", "code", "fault")
+        return {name: getattr(self, name) for name in (*call, *response)}
 
     @property
     def request_json(self) -> object:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, TypeVar
+from zlib import crc32
 
 import attrs
 
@@ -93,15 +94,20 @@ def _column(column: "attrs.Attribute[Any]") -> str:
     return f"{column.name} {_AFFINITIES.get(kinds[0], 'TEXT')}{needed}{default}"
 
 
-_SCHEMA = "\n".join(
-    ("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;", *map(_table, _RECORDS), _DROP_BODIES)
-)
+_TABLES = "\n".join((*map(_table, _RECORDS), _DROP_BODIES))
+# A file whose tables were declared in another way has another number.
+_VERSION = crc32(_TABLES.encode()) >> 1
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA user_version = {_VERSION};
+{_TABLES}
+"""
 
 
 class SandboxStore:
     """The sandbox's data; with a path they outlive the process, and another one can read them.
 
-    One connection and one lock serve the threads of the server and of the test.
+    One connection and one lock serve the threads of the server and of the test. A file with the
+    tables of another version of the sandbox raises ValueError, and is left alone.
     """
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
@@ -113,6 +119,11 @@ class SandboxStore:
         self._lock = threading.RLock()
         self._closing = weakref.finalize(self, self._db.close)
         self._db.row_factory = sqlite3.Row
+        [(version,)] = self.rows("PRAGMA user_version")
+        if version != _VERSION and self.rows("SELECT name FROM sqlite_master"):
+            self.close()
+            problem = "its tables are those of another version or program"
+            raise ValueError(f"{path}: {problem}; delete it, or choose another file")
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
@@ -268,6 +279,12 @@ class SandboxStore:
         """Return the notes of a window, both ends included, the oldest first."""
         condition = "WHERE kind = ? AND moment BETWEEN ? AND ? ORDER BY moment, id"
         return self._select(Note, condition, kind, start, end)
+
+    def returns(self, limit: int, search: str = "") -> Sequence[Note]:
+        """Return the returns requested last whose number or forward waybill contains a text."""
+        text = "about || ' ' || json_extract(content, '$.forward_waybill')"
+        condition = f"WHERE kind = 'return' AND instr(lower({text}), ?)"
+        return self._latest(Note, condition, search.lower(), limit)
 
     # --- calls ----------------------------------------------------------------------------------
 

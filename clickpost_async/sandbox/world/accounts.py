@@ -4,17 +4,28 @@ A pincode is served when it is one (six digits, and not 999999). Cash is not col
 begins with 18, 19, 78 or 79; an account by air serves the cities whose pincodes the sandbox has.
 """
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import resources
 
 from attrs import frozen
 
-from clickpost_async.sandbox.world import couriers, pincodes, scenarios
+from clickpost_async.sandbox.world import couriers, scenarios
+
+_FILE = resources.files("clickpost_async.sandbox.world") / "pincodes.json"
+# The city and the state of some of India's pincodes, as ClickPost writes them.
+PLACES: Mapping[str, tuple[str, str]] = {
+    pincode: (city, state)
+    for place, pincodes in json.loads(_FILE.read_text("utf-8")).items()
+    for city, _, state in [place.partition(", ")]
+    for pincode in pincodes.split()
+}
 
 _REMOTE = ("18", "19", "78", "79")
 _METROS = ("11", "40", "50", "56", "60", "70")
-_CITIES = frozenset(pincode[:3] for pincode in pincodes.PLACES)
+_CITIES = frozenset(pincode[:3] for pincode in PLACES)
 
 # Days at least and at most, and rupees for half a kilogram.
 _DAYS = {"CITY": (1, 1), "STATE": (1, 2), "METRO": (2, 3), "NATIONAL": (3, 5), "REMOTE": (5, 8)}

@@ -2,25 +2,16 @@
 
 | where | text | what happens |
 | --- | --- | --- |
-| `account_code` | `unknown-account` | 351 |
-| | `shared-account` | 352 |
-| | `inactive-account` | 353 |
-| | `not-registered` | 306, as for proofs of delivery |
-| | `not-subscribed` | 320, as for predictions |
-| | `no-credentials` | 316 |
-| | `wrong-credentials` | 324 |
+| `account_code` | a name in `ACCOUNTS` | its code; any other account exists |
 | | `needs-vendor-code` | 355, unless the order has a `vendor_code` |
 | drop pincode, postal code | `999999` | 319: the courier does not serve it (a B2B order: 420) |
-| `reference_number` contains | `COURIER-REFUSES` | 319 |
+| `reference_number` contains | `COURIER-REFUSES` | 319; the other keywords are in `_COURIERS` |
 | | `COURIER-BUSY-2` | 322 twice, then as usual; any number; without one: always |
-| | `COURIER-SLOW-2` | 329, likewise |
-| | `COURIER-ODD` | 354: an error of the courier that ClickPost does not know |
-| | `WAYBILLS-USED-UP` | 330 |
-| | `CLICKPOST-DOWN-2` | 500, likewise |
+| | `COURIER-SLOW-2`, `CLICKPOST-DOWN-2` | 329 and 500, likewise |
 | | `CANCEL-REFUSED` | the response to a cancellation is 400, with the courier's message |
 | | `CANCEL-LATER` | the response to a cancellation is 202, until the parcel is scanned again |
 
-Any other account exists. With `additional.async` the courier comes last: 202, 102, failure.
+With `additional.async` the courier comes last: 202, 102, failure.
 """
 
 import re
@@ -38,8 +29,8 @@ ACCOUNTS: Mapping[str, int] = {
     "unknown-account": 351,
     "shared-account": 352,
     "inactive-account": 353,
-    "not-registered": 306,
-    "not-subscribed": 320,
+    "not-registered": 306,  # as for proofs of delivery
+    "not-subscribed": 320,  # as for predictions
     "no-credentials": 316,
     "wrong-credentials": 324,
 }
