@@ -32,7 +32,7 @@ from clickpost_async.sandbox.api import (
 from clickpost_async.sandbox.api.checks import CREATES
 from clickpost_async.sandbox.commands import COMMANDS
 from clickpost_async.sandbox.control import SandboxControl
-from clickpost_async.sandbox.http.faults import Fault, drop, throttled, until_gone
+from clickpost_async.sandbox.http.faults import Fault, drop, injected_reply, throttled, until_gone
 from clickpost_async.sandbox.http.routing import files_at, router
 from clickpost_async.sandbox.http.traffic import Limit, Traffic, busiest
 from clickpost_async.sandbox.operation import OPERATIONS, Operation, Reply, SandboxRequest
@@ -182,7 +182,7 @@ class Sandbox(SandboxControl):
         if wait:
             sent = throttled(max(1, math.ceil(wait)))
         elif fault is not None:
-            sent = self.faults.reply(fault, called)
+            sent = injected_reply(fault, self.faults, called)
         response = sent.response() if sent else None
         key, content = self.api_key.encode(), bytes(response.body) if response else b""
         self.store.log_call(

@@ -22,7 +22,6 @@ from clickpost_async.sandbox.world.scenarios import COURIER_ERROR, INTERNAL_ERRO
 
 # The key in the scope's state under which the server passes the connection to the application.
 CONNECTION = "clickpost_async.sandbox.connection"
-
 _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
@@ -140,18 +139,6 @@ class Faults:
             fault = self._by_chance(reference_number)
         return None if fault is Fault.COURIER_DOWN and not asks_courier else fault
 
-    def reply(self, fault: Fault, called: Operation) -> Reply | None:
-        """Return the reply of a fault to a call; None if it drops the connection."""
-        if fault is Fault.TOO_MANY:
-            return throttled(self.retry_after)
-        if fault is Fault.OOPS:
-            return called.refuse(500, INTERNAL_ERROR)
-        if fault is Fault.COURIER_DOWN:
-            return called.refuse(322, COURIER_ERROR)
-        if fault is Fault.BUSY:
-            return evolve(_PAGES[fault], headers={"Retry-After": str(self.retry_after)})
-        return _PAGES.get(fault)
-
     def scripted(self) -> Mapping[Fault, int]:
         """Return how often each scripted fault is still to be injected."""
         with self._lock:
@@ -183,6 +170,19 @@ class Faults:
         turn = f"{self.seed}/{reference_number}/{self._calls[reference_number]}"
         dice = random.Random(turn)  # noqa: S311 - dice, not secrets
         return next((fault for fault, chance in odds if dice.random() < chance), None)
+
+
+def injected_reply(fault: Fault, faults: Faults, called: Operation) -> Reply | None:
+    """Return the reply of a fault to a call; None if it drops the connection."""
+    if fault is Fault.TOO_MANY:
+        return throttled(faults.retry_after)
+    if fault is Fault.OOPS:
+        return called.refuse(500, INTERNAL_ERROR)
+    if fault is Fault.COURIER_DOWN:
+        return called.refuse(322, COURIER_ERROR)
+    if fault is Fault.BUSY:
+        return evolve(_PAGES[fault], headers={"Retry-After": str(faults.retry_after)})
+    return _PAGES.get(fault)
 
 
 def throttled(seconds: int) -> Reply:
