@@ -92,7 +92,7 @@ class Sandbox(SandboxControl):
             files_at(self, "/reports/{name}.csv", reports.report_file, "text/csv"),
         )
         control = (*(command.route(self) for command in COMMANDS), *page.routes(self))
-        self._router = router(OPERATIONS.values(), self.respond, (*files, *control))
+        self._router = router(OPERATIONS.values(), self._respond, (*files, *control))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request as an ASGI application."""
@@ -149,7 +149,7 @@ class Sandbox(SandboxControl):
         """Return the largest number of calls in any window of so many seconds."""
         return busiest(sorted(call.moment for call in self.requests()), seconds)
 
-    async def respond(self, called: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, called: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a call of an operation, or inject a fault."""
         # The event loop's clock: in a test it may be virtual.
         moment = anyio.current_time()
