@@ -205,7 +205,7 @@ import clickpost_async
 optional = {
     "clickpost_async." + name
     for name in (
-        *("__main__", "cli", "fleet", "labels", "limits.redis", "sandbox", "testing.fixtures"),
+        *("cli", "fleet", "labels", "limits.redis", "sandbox", "testing.fixtures"),
         *("_http.httptools_connection", "integrations.django", "integrations.litestar"),
         *("integrations.opentelemetry", "integrations.starlette", "integrations.taskiq"),
         "integrations._order_broker",
