@@ -122,7 +122,7 @@ class SandboxControl(SandboxState):
             raise ValueError("the sandbox's clock only goes forward")
         if self.now() + seconds >= END:
             raise ValueError("seconds: the sandbox's clock ends with the year 9998")
-        self.ahead += seconds
+        self.go_forward(seconds)
         self.catch_up()
         return self.now()
 

@@ -36,6 +36,10 @@ class SandboxState(SandboxSettings):
         """Return the sandbox's time, in seconds since the epoch; nothing moves it back."""
         return self.clock() + self.ahead
 
+    def go_forward(self, seconds: float) -> None:
+        """Advance the time."""
+        self.ahead += seconds
+
     def noise(self, purpose: str, size: int = 16) -> bytes:
         """Return bytes that look random, and are the same for the same seed and purpose."""
         return blake2b(f"{self.seed}/{purpose}".encode(), digest_size=size).digest()
@@ -51,8 +55,7 @@ class SandboxState(SandboxSettings):
 
     def audit(self, service: str, payload: JSON | None = None) -> None:
         """Add an entry to the audit log."""
-        content = {"service_type": service, "payload": payload}
-        self.add_note(AUDIT, "", content)
+        self.add_note(AUDIT, "", {"service_type": service, "payload": payload})
 
     def add_note(self, kind: str, about: str, content: JSON) -> Note:
         """Add a note of this moment; its id is unique among all kinds."""

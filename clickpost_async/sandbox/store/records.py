@@ -31,11 +31,11 @@ def _from_json(value: str | JSON) -> Any:
 
 @frozen(kw_only=True)
 class Row:
-    """A row of a table, with a column for every field."""
+    """A row of a table: a column for every field, and `indexes`, separated by semicolons."""
 
     table: ClassVar[str]
     unique: ClassVar[str] = ""
-    indexes: ClassVar[Sequence[str]] = ()
+    indexes: ClassVar[str] = ""
 
     id: int
 
@@ -46,7 +46,7 @@ class Order(Row):
 
     table = "orders"
     unique = "reference_number"
-    indexes = ("(waybill, courier_partner)", "(state)")
+    indexes = "(waybill, courier_partner); (state)"
 
     reference_number: str
     version: str
@@ -72,10 +72,7 @@ class Parcel(Row):
 
     table = "parcels"
     unique = "waybill, courier_partner"
-    indexes = (
-        *("(scanned_at, last_scan)", "(reference_number)"),
-        "(scanned_at) WHERE upcoming IS NOT NULL",
-    )
+    indexes = "(scanned_at, last_scan); (reference_number); (scanned_at) WHERE upcoming IS NOT NULL"
 
     waybill: str
     courier_partner: int
@@ -133,7 +130,7 @@ class Scan(Row):
     """One event of a parcel's journey; `moment` is in seconds since the epoch."""
 
     table = "scans"
-    indexes = ("(parcel)",)
+    indexes = "(parcel)"
 
     parcel: int
     code: int
@@ -157,7 +154,7 @@ class Note(Row):
     """A record of another kind; `about` is the waybill or number that it is looked up by."""
 
     table = "notes"
-    indexes = ("(kind, moment)", "(kind, about)")
+    indexes = "(kind, moment); (kind, about)"
 
     kind: str
     about: str
@@ -178,7 +175,7 @@ class LoggedCall(Row):
     """
 
     table = "calls"
-    indexes = ("(operation, about, attempt)", "(moment)", "(fault) WHERE fault IS NOT NULL")
+    indexes = "(operation, about, attempt); (moment); (fault) WHERE fault IS NOT NULL"
 
     operation: str
     reference_number: str
@@ -262,7 +259,7 @@ class BoughtLabel(Row):
     """One label that was bought for an order, the `nth` for it."""
 
     table = "labels"
-    indexes = ("(reference_number)",)
+    indexes = "(reference_number)"
 
     reference_number: str
     waybill: str

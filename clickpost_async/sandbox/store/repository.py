@@ -79,7 +79,7 @@ def _table(record: type[Row]) -> str:
     unique = [f"UNIQUE ({record.unique})"] if record.unique else []
     indexes = (
         f"CREATE INDEX IF NOT EXISTS {table}_{number} ON {table} {index};"
-        for number, index in enumerate(record.indexes, 1)
+        for number, index in enumerate(filter(None, record.indexes.split(";")), 1)
     )
     create = f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns + unique)});"
     return "\n".join((create, *indexes))
