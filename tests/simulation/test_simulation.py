@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.play import LATER, SCENARIOS, play
 from tests.simulation.protections import PROTECTIONS
 
-# The first seed, of the first three hundred, that finds the harm of each protection when it is off,
+# A seed that finds the harm of each protection when it is off, on every Python: the first, mostly,
 # in the protection's own scenario if it has one:
 # `python -m tests.simulation --protections`.
 FOUND_BY = {
@@ -29,9 +29,9 @@ FOUND_BY = {
     "rate limiter": 38,
     "nothing leaves a closed client": 124,
     "a journal that is synced": 0,
-    "the ledger's claim": 8,
-    "the ledger's mark of what was sent": 75,
-    "settle delay of a worker": 82,
+    "the ledger's claim": 12,
+    "the ledger's mark of what was sent": 361,
+    "settle delay of a worker": 109,
     "doubt of what bulk.resolve settles": 4,
     "a file's orders under one number are refused": 2,
     "a Redis that evicts is refused": 13,
@@ -77,7 +77,7 @@ def test_trace_does_not_depend_on_the_process() -> None:
 
 def test_every_protection_has_a_seed() -> None:
     assert set(FOUND_BY) == set(PROTECTIONS)
-    assert all(seed < 300 for seed in FOUND_BY.values())
+    assert all(seed < 400 for seed in FOUND_BY.values())
 
 
 @pytest.mark.parametrize("name", FOUND_BY)
