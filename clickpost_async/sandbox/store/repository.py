@@ -57,7 +57,7 @@ ORDER BY rank DESC LIMIT :limit
 """  # noqa: S608 - constants only
 _BUY_LABEL = """
 INSERT INTO labels (reference_number, waybill, bought_at, nth)
-SELECT ?1, ?2, ?3, count(*) + 1 FROM labels WHERE reference_number = ?1
+SELECT ?, ?, ?, count(*) + 1 FROM labels WHERE reference_number = ?
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM orders WHERE state = 'placed') AS placed,
@@ -221,7 +221,7 @@ class SandboxStore:
 
     def buy_label(self, reference_number: str, waybill: str) -> None:
         """Add one bought label to the ledger."""
-        self.run(_BUY_LABEL, reference_number, waybill, time.time())
+        self.run(_BUY_LABEL, reference_number, waybill, time.time(), reference_number)
 
     def bought(self, reference_number: str) -> tuple[str, ...]:
         """Return the waybills of all labels bought for one reference number, in that order."""
