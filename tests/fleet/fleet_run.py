@@ -192,6 +192,7 @@ class Address:
     def __init__(self, port: int) -> None:
         self._target = port
         self._open: set[asyncio.StreamWriter] = set()
+        self._is_closed = False
         self.url = ""
 
     @asynccontextmanager
@@ -202,7 +203,10 @@ class Address:
             yield self
         finally:
             server.close()
+            self._is_closed = True
             self.move(self._target)
+            # A connection that was accepted just before is aborted in its handler.
+            await asyncio.sleep(0.01)
 
     def move(self, port: int) -> None:
         """Lead to another port; connections to the one before break."""
@@ -211,12 +215,16 @@ class Address:
             writer.transport.abort()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             there = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
+            self._open.discard(writer)
             writer.transport.abort()
             return
-        self._open |= {writer, there[1]}
+        self._open.add(there[1])
+        if self._is_closed:
+            self.move(self._target)
         await asyncio.gather(self._copy(reader, there[1]), self._copy(there[0], writer))
         self._open -= {writer, there[1]}
 
